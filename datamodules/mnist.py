@@ -1,0 +1,227 @@
+"""MNIST (LeCun, Cortes and Burges, 1998): the full set, and the sample that comes with the package."""
+
+import hashlib
+import io
+import tempfile
+from abc import abstractmethod
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from datamodules.base import ImageDataModule, Split
+from datamodules.idx import IdxFile
+
+Source = Literal["train", "test"]
+
+
+class Sheet(NamedTuple):
+    """A square contact sheet of digits: row by row, ordered by class, as many of each."""
+
+    name: str
+    side: int
+    md5: str
+
+
+FILES: dict[Source, tuple[IdxFile, IdxFile]] = {
+    "train": (
+        IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+        IdxFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
+    ),
+    "test": (
+        IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+        IdxFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
+    ),
+}
+
+SAMPLE_FOLDER = Path(__file__).parent / "mnist_sample"
+SHEETS: dict[Source, Sheet] = {
+    "train": Sheet("train.png", 100, "86fa759d4ecbfd9c4405bc5f9e7d304d"),
+    "test": Sheet("test.png", 50, "cf690cdea0eb19a62055c66c564abe61"),
+}
+
+
+class DigitDataModule(ImageDataModule):
+    """What the full set and the sample share: size, black border, validation split.
+
+    The validation split is `val_size` images evenly spaced over the training images: it follows their order in
+    the file, and hence their writers and classes, and never the seed of the run.
+
+    Args:
+        train_size: Number of training images, validation included.
+        image_size: 28, or 32 for a black border of two pixels, so that the central 28 x 28 are the digit's own.
+        val_size: Validation images held out of the training images, in [1, train_size).
+        **kwargs: See :class:`ImageDataModule`.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    def __init__(self, train_size: int, image_size: int, val_size: int, **kwargs: Any) -> None:
+        super().__init__(image_shape=(1, image_size, image_size), num_classes=10, **kwargs)
+        if image_size not in (28, 32):
+            raise ValueError(f"image_size is {image_size}, but MNIST is made in 28 or 32 (a black border).")
+        if not 1 <= val_size < train_size:
+            raise ValueError(f"val_size is {val_size}, but must be from 1 to {train_size - 1}.")
+        self.val_size = val_size
+
+    @abstractmethod
+    def read_digits(self, source: Source) -> tuple[Tensor, Tensor]:
+        """Read MNIST's training or test images.
+
+        Returns:
+            (N, 28, 28) uint8 pixels and (N,) uint8 labels.
+        """
+
+    def read(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Read a split, see :class:`ImageDataModule`."""
+        pixels, labels = self.read_digits("test" if split == "test" else "train")
+        if split != "test":
+            held_out = torch.zeros(len(labels), dtype=torch.bool)
+            held_out[evenly_spaced(len(labels), self.val_size)] = True
+            chosen = held_out if split == "val" else ~held_out
+            pixels, labels = pixels[chosen], labels[chosen]
+        border = (self.image_shape[-1] - 28) // 2
+        return F.pad(pixels, [border] * 4).unsqueeze(1), labels.long()
+
+
+class MNISTDataModule(DigitDataModule):
+    """The full MNIST: 55,000 training, 5,000 validation and 10,000 test images.
+
+    The four files are read from `root/MNIST/raw`, uncompressed or as .gz, and checked against their published
+    checksums; those that are not there are downloaded.
+
+    Args:
+        root: Folder as `torchvision.datasets.MNIST` lays it out; made if absent.
+        image_size: 28, or 32 for a black border of two pixels.
+        val_size: Validation images held out of the 60,000 training images, evenly spaced, in [1, 60000).
+        **kwargs: `batch_size`, `eval_batch_size`, `num_workers`, see :class:`ImageDataModule`.
+
+    Raises:
+        ValueError: A number is out of its range.
+
+    Example:
+        >>> data = MNISTDataModule(root="../shared/data", batch_size=128)
+        >>> data.image_shape, data.num_classes, data.fingerprint
+        ((1, 28, 28), 10, 'mnist-28px-3d681f39')
+    """
+
+    name = "mnist"
+
+    def __init__(self, root: str = "data", image_size: int = 28, val_size: int = 5_000, **kwargs: Any) -> None:
+        super().__init__(FILES["train"][0].shape[0], image_size, val_size, **kwargs)
+        self.folder = Path(root).expanduser() / "MNIST" / "raw"
+
+    @property
+    def version(self) -> str:
+        """Checksums of the files, and the size of the validation split."""
+        return f"{[file.md5 for pair in FILES.values() for file in pair]} val {self.val_size}"
+
+    def prepare_data(self) -> None:
+        """Download the files that are not there.
+
+        Raises:
+            ConnectionError: The download failed; nothing is left of it.
+        """
+        missing = [file for pair in FILES.values() for file in pair if not file.find(self.folder)]
+        if missing:
+            download(self.folder, missing)
+
+    def read_digits(self, source: Source) -> tuple[Tensor, Tensor]:
+        """Read a file of images and its file of labels, see :meth:`IdxFile.read`."""
+        images, labels = FILES[source]
+        return images.read(self.folder), labels.read(self.folder)
+
+
+class MNISTSampleDataModule(DigitDataModule):
+    """A balanced sample of MNIST that needs no download: 9,000 training, 1,000 validation, 2,500 test images.
+
+    Args:
+        image_size: 28, or 32 for a black border of two pixels.
+        val_size: Validation images held out of the 10,000 training images, evenly spaced, in [1, 10000).
+        **kwargs: `batch_size`, `eval_batch_size`, `num_workers`, see :class:`ImageDataModule`.
+
+    Raises:
+        ValueError: A number is out of its range.
+
+    Example:
+        >>> images, labels = next(iter(MNISTSampleDataModule(batch_size=16).train_dataloader()))
+        >>> images.shape, labels.shape
+        (torch.Size([16, 1, 28, 28]), torch.Size([16]))
+    """
+
+    name = "mnist_sample"
+
+    def __init__(self, image_size: int = 28, val_size: int = 1_000, **kwargs: Any) -> None:
+        super().__init__(SHEETS["train"].side ** 2, image_size, val_size, **kwargs)
+
+    @property
+    def version(self) -> str:
+        """Checksums of the sheets, and the size of the validation split."""
+        return f"{[sheet.md5 for sheet in SHEETS.values()]} val {self.val_size}"
+
+    def read_digits(self, source: Source) -> tuple[Tensor, Tensor]:
+        """Read a contact sheet; the labels follow from the order, see :func:`read_sheet`."""
+        pixels = read_sheet(SAMPLE_FOLDER, SHEETS[source])
+        return pixels, torch.arange(10, dtype=torch.uint8).repeat_interleave(len(pixels) // 10)
+
+
+def evenly_spaced(count: int, chosen: int) -> Tensor:
+    """Indices of `chosen` out of `count` things, evenly spaced.
+
+    Example:
+        >>> evenly_spaced(10, 4)
+        tensor([0, 2, 5, 7])
+    """
+    return torch.arange(chosen) * count // chosen
+
+
+def download(folder: Path, files: list[IdxFile]) -> None:
+    """Download files with torchvision; each appears in the folder whole or not at all.
+
+    Raises:
+        ConnectionError: The download failed; nothing is left of it.
+    """
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".mnist-", dir=existing) as partial:  # on the same disk
+            source = Path(torchvision.datasets.MNIST(partial, download=True).raw_folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                (source / file.name).replace(folder / file.name)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise ConnectionError(
+            f"MNIST could not be downloaded to {folder}, which lacks {', '.join(file.name for file in files)}: "
+            f"{error}\nConnect to the network, or copy the files there (uncompressed or .gz), or set root to "
+            "the folder that holds them. MNISTSampleDataModule needs no download."
+        ) from error
+
+
+def read_sheet(folder: Path, sheet: Sheet) -> Tensor:
+    """Read a contact sheet and check it.
+
+    Returns:
+        (side * side, 28, 28) uint8, class by class.
+
+    Raises:
+        FileNotFoundError: The sheet is not in the folder.
+        ValueError: The sheet is not the one that belongs to this version of the package.
+    """
+    path = folder / sheet.name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}, a part of this package, is missing. Install the package again.")
+    content = path.read_bytes()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != sheet.md5:
+        raise ValueError(
+            f"{path}, a part of this package, holds {len(content):,} bytes with md5 {md5}, but expected was "
+            f"{sheet.md5}. Install the package again."
+        )
+    with Image.open(io.BytesIO(content)) as image:
+        pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.view(sheet.side, 28, sheet.side, 28).transpose(1, 2).reshape(-1, 28, 28)

@@ -1,0 +1,236 @@
+"""The Fréchet distance between generated and real images, with the protocol that makes it comparable."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from gan_lightning.images import to_uint8
+from gan_lightning.metrics import EvaluationReport, FeatureExtractor, MNISTFeatures
+from gan_lightning.metrics.statistics import (
+    METRIC_STATES,
+    Key,
+    RealStatistics,
+    read_statistics,
+    write_statistics,
+)
+
+SEED_STRIDE = 2**20  # above the number of batches of fakes: no batch seed of one `seed` is that of another
+
+
+class SupportsSampling(Protocol):
+    """What a module must offer to be evaluated."""
+
+    ema: object
+
+    def sample(self, n: int, labels: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Float images (n, C, H, W) in [-1, 1] on the module's device, drawn from a generator of their own."""
+        ...
+
+
+class Evaluation(Callback):
+    """Logs ``val/<fid>`` and ``test/<fid>`` (Heusel et al., 2017, arXiv:1706.08500); the extractor names ``<fid>``.
+
+    Fakes come from ``pl_module.sample(n, seed=...)``, so from the averaged generator when there is one, and from
+    random numbers of their own: an evaluation leaves no trace in training. They are the same fakes each time and on
+    any number of processes. Real images are those of the first data loader. Their statistics are computed once and
+    kept on disk, if the data module has a ``fingerprint`` (which must cover its splits and transforms) and the loop
+    sees all of the loader's ``dataset``.
+
+    Non-finite images are reported and logged as NaN; training goes on.
+
+    Args:
+        features: Maps images to features; None means :class:`MNISTFeatures`.
+        num_samples: Fakes at each validation.
+        test_num_samples: Fakes at ``test``.
+        seed: Of the fakes.
+        batch_size: Fakes drawn at once.
+        cache_dir: Folder of the statistics of real images; by default ``cache`` in the trainer's default_root_dir.
+
+    Attributes:
+        report: The last evaluation; None before the first.
+
+    Raises:
+        ValueError: Fewer than 2 samples, a batch size below 1, or a negative seed.
+    """
+
+    def __init__(
+        self,
+        features: FeatureExtractor | None = None,
+        num_samples: int = 2_000,
+        test_num_samples: int = 10_000,
+        *,
+        seed: int = 0,
+        batch_size: int = 250,
+        cache_dir: str | None = None,
+    ) -> None:
+        if min(num_samples, test_num_samples) < 2 or batch_size < 1 or seed < 0:
+            raise ValueError(
+                "Evaluation takes num_samples and test_num_samples of at least 2, batch_size of at least 1 and seed "
+                f"of at least 0; got {num_samples}, {test_num_samples}, {batch_size} and {seed}."
+            )
+        self.features = features or MNISTFeatures()
+        self.num_samples = num_samples
+        self.test_num_samples = test_num_samples
+        self.seed = seed
+        self.batch_size = batch_size
+        self.cache_dir = cache_dir
+        self.report: EvaluationReport | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Load the extractor and show it one image: missing weights and a wrong size are noticed before training."""
+        if stage == "predict":
+            return
+        self._split = "test" if stage == "test" else "val"
+        self._num_fakes = self.test_num_samples if stage == "test" else self.num_samples
+        self._num_reals = 0  # stays 0 until the statistics of the real images are complete
+        self._protocol_logged = False
+        self._extractor = f"{type(self.features).__name__} {self.features.fingerprint}"
+        image_shape = _of_datamodule(trainer, "image_shape")
+        if image_shape is not None:
+            self.features.prepare(torch.zeros(1, *image_shape, dtype=torch.uint8))
+        device = trainer.strategy.root_device
+        self._device = torch.device("cpu") if device.type == "mps" else device  # MPS lacks torchmetrics' float64
+        self._metric = FrechetInceptionDistance(self.features, reset_real_features=False).to(self._device)
+        self._metric.orig_dtype = torch.float32  # learnt from features, of which a process may see none
+        if self._num_fakes < self.features.recommended_samples:
+            rank_zero_warn(
+                f"`{self.features.fid_name}` is biased on {self._num_fakes} fakes: it falls as they become more. "
+                f"Report values of at least {self.features.recommended_samples} (num_samples, test_num_samples)."
+            )
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the statistics of the real images from the disk, or make ready to compute them."""
+        if trainer.sanity_checking or self._num_reals:
+            return
+        key = self._cache_key(trainer)
+        cached = None
+        if key is not None and trainer.is_global_zero:
+            cached = read_statistics(self._cache_path(trainer, key), key, self.features.num_features)
+        self._num_reals = trainer.strategy.broadcast(0 if cached is None else int(cached.num_images))
+        # Processes without them hold zeros: torchmetrics sums over processes.
+        statistics = cached or RealStatistics.zeros(self.features.num_features)
+        for name, value in zip(METRIC_STATES, statistics, strict=True):
+            setattr(self._metric, name, value.to(self._device))
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: tuple[Tensor, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the real images of a batch, float (N, C, H, W) in [-1, 1], while their statistics are incomplete."""
+        if not trainer.sanity_checking and not self._num_reals and dataloader_idx == 0:
+            self._metric.update(self._quantise(batch[0]), real=True)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw fakes, compare, log."""
+        if trainer.sanity_checking:
+            return
+        if not self._num_reals:
+            self._complete_reals(trainer)
+        value = self._distance(trainer, pl_module)
+        self.report = EvaluationReport(
+            metric=f"{self._split}/{self.features.fid_name}",
+            value=value,
+            step=trainer.global_step,
+            fakes=self._num_fakes,
+            reals=self._num_reals,
+            split=self._split,
+            data=_of_datamodule(trainer, "fingerprint") or "unnamed data",
+            extractor=self._extractor,
+            ema=getattr(pl_module, "ema", None) is not None,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+        pl_module.log(self.report.metric, value, prog_bar=True, sync_dist=True)
+        if not self._protocol_logged:
+            self._protocol_logged = True
+            for logger in trainer.loggers:
+                logger.log_hyperparams({"evaluation": self.report.protocol()})
+
+    on_test_start = on_validation_start
+    on_test_batch_end = on_validation_batch_end
+    on_test_epoch_end = on_validation_epoch_end
+
+    def _distance(self, trainer: Trainer, pl_module: LightningModule) -> float:
+        """The Fréchet distance of fresh fakes; NaN, with a warning, if any of them is not finite."""
+        broken = self._draw_fakes(trainer, cast("SupportsSampling", pl_module))
+        if broken:
+            rank_zero_warn(
+                f"{broken} of {self._num_fakes} images of the generator are not finite at step {trainer.global_step}: "
+                f"{self._split}/{self.features.fid_name} is NaN. Training goes on, but does not recover from this by "
+                "itself: go back to an earlier checkpoint with a lower learning rate or --trainer.precision 32-true."
+            )
+            value = math.nan  # torchmetrics' compute() would kill the interpreter
+        else:
+            value = self._metric.compute().item()
+        self._metric.reset()
+        return value
+
+    def _draw_fakes(self, trainer: Trainer, sampler: SupportsSampling) -> int:
+        """Feed this process's share of the fakes to the metric; returns how many are not finite over all processes.
+
+        Each batch has a seed of its own and goes to one process, so the fakes do not depend on how many there are.
+        """
+        broken = torch.zeros((), dtype=torch.int64, device=self._device)
+        starts = range(0, self._num_fakes, self.batch_size)
+        for batch in range(trainer.global_rank, len(starts), trainer.world_size):
+            size = min(self.batch_size, self._num_fakes - starts[batch])
+            images = sampler.sample(size, seed=self.seed * SEED_STRIDE + batch)
+            broken_here = size - int(images.isfinite().flatten(1).all(dim=1).sum())
+            broken += broken_here
+            if not broken_here:
+                self._metric.update(self._quantise(images), real=False)
+        return int(trainer.strategy.reduce(broken, reduce_op="sum"))
+
+    def _quantise(self, images: Tensor) -> Tensor:
+        """Pixels as a viewer of the saved image would see them; float32 first, since bfloat16 sums round."""
+        return to_uint8(images.float()).to(self._device)
+
+    def _complete_reals(self, trainer: Trainer) -> None:
+        """Count the real images of all processes and keep their statistics, if they are those of the whole split."""
+        states = [getattr(self._metric, name).clone() for name in METRIC_STATES]
+        statistics = RealStatistics(*(trainer.strategy.reduce(state, reduce_op="sum") for state in states))
+        self._num_reals = int(statistics.num_images)
+        if self._num_reals < 2:
+            raise ValueError(
+                f"{self._split}/{self.features.fid_name} needs at least 2 real images, the {self._split} loader gave "
+                f"{self._num_reals}: raise its size, or remove the Evaluation callback."
+            )
+        key = self._cache_key(trainer)
+        if key is not None and key["count"] == self._num_reals and trainer.is_global_zero:
+            write_statistics(self._cache_path(trainer, key), key, statistics)
+
+    def _cache_key(self, trainer: Trainer) -> Key | None:
+        """What the statistics depend on; None if the data are unnamed or the loop does not see the whole split."""
+        testing = self._split == "test"
+        loaders = trainer.test_dataloaders if testing else trainer.val_dataloaders
+        batches = trainer.num_test_batches if testing else trainer.num_val_batches
+        loader = loaders[0] if isinstance(loaders, list | tuple) else loaders
+        dataset = getattr(loader, "dataset", None)
+        data = _of_datamodule(trainer, "fingerprint")
+        if data is None or not isinstance(dataset, Sized) or batches[0] != len(cast("Sized", loader)):
+            return None
+        return {"data": data, "split": self._split, "extractor": self._extractor, "count": len(dataset)}
+
+    def _cache_path(self, trainer: Trainer, key: Key) -> Path:
+        folder = Path(self.cache_dir) if self.cache_dir else Path(trainer.default_root_dir) / "cache"
+        name = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
+        return folder / f"{self._split}-{name}.safetensors"
+
+
+def _of_datamodule(trainer: Trainer, attribute: str) -> Any:
+    """None for a foreign data module, or none at all."""
+    return getattr(getattr(trainer, "datamodule", None), attribute, None)

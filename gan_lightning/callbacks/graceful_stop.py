@@ -1,0 +1,42 @@
+"""GracefulStop."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class GracefulStop(Callback):
+    """Ends training after the step in which Ctrl-C or SIGTERM arrives, so that the last checkpoint is of whole steps.
+
+    The process exits as shells expect, with 128 + the signal's number. A second Ctrl-C ends it at once.
+    """
+
+    def __init__(self) -> None:
+        self._received = 0
+        self._previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Watch for signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._remember)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self._received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._received = number
+        print(f"\nReceived {signal.Signals(number).name}: stopping after this step.", flush=True)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Leave; the checkpoint callbacks save on the way out."""
+        if self._received:
+            raise SystemExit(128 + self._received)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave signals as they were."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}

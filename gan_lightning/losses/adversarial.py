@@ -1,0 +1,132 @@
+"""The objectives of the two players: logits of shape (N,) in, one scalar to minimise out."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+
+class AdversarialLoss(ABC):
+    """What each player minimises, given the discriminator's logits.
+
+    Attributes:
+        needs_real: Whether :meth:`generator` looks at ``real_logits``; only then are they computed.
+    """
+
+    needs_real = False
+
+    @abstractmethod
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """The discriminator's loss.
+
+        Args:
+            real_logits: D(x), (N,).
+            fake_logits: D(G(z)), (N,).
+
+        Returns:
+            A scalar.
+        """
+
+    @abstractmethod
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        """The generator's loss.
+
+        Args:
+            fake_logits: D(G(z)), (N,).
+            real_logits: D(x), (N,); None unless the loss needs them.
+
+        Returns:
+            A scalar.
+        """
+
+    def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """Figures to watch, by name: the mean probability of "real" that D gives to x and to G(z), in [0, 1]."""
+        return {"x": real_logits.sigmoid().mean(), "gz": fake_logits.sigmoid().mean()}
+
+
+class MinimaxLoss(AdversarialLoss):
+    """The saturating two-player game (Goodfellow et al., 2014, arXiv:1406.2661).
+
+    Kept for study: G's gradient vanishes when D is confident.
+
+    Example:
+        >>> import torch
+        >>> MinimaxLoss().generator(torch.zeros(4))  # -log 2
+        tensor(-0.6931)
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        # eq. 1: -E[log D(x)] - E[log(1 - D(G(z)))], with D = sigmoid(logits)
+        return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return -softplus(fake_logits).mean()  # eq. 1: E[log(1 - D(G(z)))]
+
+
+class NonSaturatingLoss(MinimaxLoss):
+    """The non-saturating game (Goodfellow et al., 2014, arXiv:1406.2661, section 3): the default everywhere.
+
+    Example:
+        >>> import torch
+        >>> NonSaturatingLoss().discriminator(torch.zeros(4), torch.zeros(4))  # 2 log 2
+        tensor(1.3863)
+    """
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return softplus(-fake_logits).mean()  # -E[log D(G(z))]
+
+
+class LeastSquaresLoss(AdversarialLoss):
+    """Least squares with targets 0 and 1 (Mao et al., 2017, arXiv:1611.04076, eq. 9)."""
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return 0.5 * ((real_logits - 1).square().mean() + fake_logits.square().mean())
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return 0.5 * (fake_logits - 1).square().mean()
+
+    def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """The means of D(x) and D(G(z)), which regress 1 and 0."""
+        return {"x": real_logits.mean(), "gz": fake_logits.mean()}
+
+
+class HingeLoss(AdversarialLoss):
+    """The hinge loss (Lim and Ye, 2017, arXiv:1705.02894), in the form of SNGAN (arXiv:1802.05957, eq. 16-17)."""
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return -fake_logits.mean()
+
+
+class WassersteinLoss(AdversarialLoss):
+    """The dual form of the earth mover's distance (Arjovsky et al., 2017, arXiv:1701.07875, eq. 2).
+
+    Meaningful for a Lipschitz critic alone: clip its weights or penalise its gradient.
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return fake_logits.mean() - real_logits.mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return -fake_logits.mean()
+
+    def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """The critic's mean values, which have no scale, and their gap: the Wasserstein estimate."""
+        real, fake = real_logits.mean(), fake_logits.mean()
+        return {"x": real, "gz": fake, "wasserstein": real - fake}
+
+
+class RelativisticLoss(AdversarialLoss):
+    """Relativistic pairing, RpGAN (Jolicoeur-Martineau, 2018, arXiv:1807.00734; R3GAN, arXiv:2501.05441, eq. 2)."""
+
+    needs_real = True
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return softplus(fake_logits - real_logits).mean()
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        if real_logits is None:
+            raise ValueError("RelativisticLoss.generator compares fakes with reals: give real_logits too.")
+        return softplus(real_logits - fake_logits).mean()

@@ -1,0 +1,8 @@
+"""Feature extractors and what is measured with them."""
+
+from gan_lightning.metrics.features import FeatureExtractor
+from gan_lightning.metrics.inception import InceptionFeatures
+from gan_lightning.metrics.mnist_features import MNISTFeatures
+from gan_lightning.metrics.report import EvaluationReport
+
+__all__ = ["EvaluationReport", "FeatureExtractor", "InceptionFeatures", "MNISTFeatures"]

@@ -1,0 +1,42 @@
+"""cGAN."""
+
+import math
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.networks import ConcatLabels, MLPDiscriminator, MLPGenerator
+
+
+class CGAN(AdversarialModule):
+    """Conditional GAN of multi-layer perceptrons (Mirza and Osindero, 2014, arXiv:1411.1784).
+
+    Args:
+        image_shape: (C, H, W) of the images.
+        num_classes: Labels are in [0, num_classes).
+        latent_dim: Features of a latent.
+        embedding_dim: Features of the label that each player concatenates to its input.
+        dropout_prob: Of D's hidden units, in [0, 1).
+        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        num_classes: int = 10,
+        latent_dim: int = 100,
+        embedding_dim: int = 50,
+        dropout_prob: float = 0.3,
+        **kwargs: Any,
+    ) -> None:
+        generator = MLPGenerator(image_shape, latent_dim + embedding_dim)
+        discriminator = MLPDiscriminator(math.prod(image_shape) + embedding_dim, dropout_prob=dropout_prob)
+        super().__init__(
+            ConcatLabels(generator, num_classes, (embedding_dim,)),
+            ConcatLabels(discriminator, num_classes, (embedding_dim,)),
+            NonSaturatingLoss(),
+            latent_dim=latent_dim,
+            **kwargs,
+        )
+        self.num_classes = num_classes

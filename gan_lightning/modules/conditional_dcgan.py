@@ -1,0 +1,42 @@
+"""Conditional DCGAN."""
+
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.networks import ConcatLabels, DCGANDiscriminator, DCGANGenerator
+
+
+class ConditionalDCGAN(AdversarialModule):
+    """DCGAN (arXiv:1511.06434) conditioned as in cGAN (arXiv:1411.1784): D sees the label as one more channel.
+
+    Args:
+        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        num_classes: Labels are in [0, num_classes).
+        latent_dim: Features of a latent.
+        embedding_dim: Features of the label that G concatenates to its latent.
+        width: Feature maps at half the resolution of the images.
+        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        num_classes: int = 10,
+        latent_dim: int = 100,
+        embedding_dim: int = 50,
+        width: int = 64,
+        **kwargs: Any,
+    ) -> None:
+        channels, height, image_width = image_shape
+        generator = DCGANGenerator(image_shape, latent_dim + embedding_dim, width)
+        discriminator = DCGANDiscriminator((channels + 1, height, image_width), width)
+        super().__init__(
+            ConcatLabels(generator, num_classes, (embedding_dim,)),
+            ConcatLabels(discriminator, num_classes, (1, height, image_width)),
+            NonSaturatingLoss(),
+            latent_dim=latent_dim,
+            **kwargs,
+        )
+        self.num_classes = num_classes

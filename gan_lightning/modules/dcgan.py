@@ -1,0 +1,36 @@
+"""DCGAN."""
+
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+
+
+class DCGAN(AdversarialModule):
+    """Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).
+
+    Args:
+        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        latent_dim: Features of a latent.
+        width: Feature maps at half the resolution of the images.
+        init_std: Standard deviation of the initial weights.
+        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 100,
+        width: int = 64,
+        init_std: float = 0.02,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            DCGANGenerator(image_shape, latent_dim, width, init_std=init_std),
+            DCGANDiscriminator(image_shape, width, init_std=init_std),
+            NonSaturatingLoss(),
+            latent_dim=latent_dim,
+            **kwargs,
+        )

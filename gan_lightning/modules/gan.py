@@ -1,0 +1,35 @@
+"""GAN."""
+
+import math
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.networks import MLPDiscriminator, MLPGenerator
+
+
+class GAN(AdversarialModule):
+    """The first GAN, of two multi-layer perceptrons (Goodfellow et al., 2014, arXiv:1406.2661).
+
+    Args:
+        image_shape: (C, H, W) of the images.
+        latent_dim: Features of a latent.
+        dropout_prob: Of D's hidden units, in [0, 1).
+        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 100,
+        dropout_prob: float = 0.3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            MLPGenerator(image_shape, latent_dim),
+            MLPDiscriminator(math.prod(image_shape), dropout_prob=dropout_prob),
+            NonSaturatingLoss(),
+            latent_dim=latent_dim,
+            **kwargs,
+        )

@@ -1,0 +1,39 @@
+"""SNGAN."""
+
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import HingeLoss
+from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalise
+
+
+class SNGAN(AdversarialModule):
+    """Spectrally normalised GAN (Miyato et al., 2018, arXiv:1802.05957): hinge loss, residual networks.
+
+    Args:
+        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        latent_dim: Features of a latent.
+        width: Feature maps at full resolution; doubled each time that the resolution halves ...
+        max_width: ... up to this many.
+        betas: Adam's.
+        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 128,
+        width: int = 64,
+        max_width: int = 1024,
+        betas: tuple[float, float] = (0.0, 0.9),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            ResNetGenerator(image_shape, latent_dim, width, max_width),
+            spectral_normalise(ResNetDiscriminator(image_shape, width, max_width)),
+            HingeLoss(),
+            latent_dim=latent_dim,
+            betas=betas,
+            **kwargs,
+        )

@@ -1,0 +1,48 @@
+"""WGAN-GP."""
+
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import GradientPenalty, WassersteinLoss
+from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator
+
+
+class WGANGP(AdversarialModule):
+    """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028): residual, no norm in D.
+
+    Args:
+        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        latent_dim: Features of a latent.
+        width: Feature maps at full resolution; doubled each time that the resolution halves ...
+        max_width: ... up to this many.
+        gradient_penalty_weight: λ.
+        n_critic: Updates of D in each update of G.
+        lr: Learning rate of both players.
+        betas: Adam's.
+        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 128,
+        width: int = 64,
+        max_width: int = 1024,
+        gradient_penalty_weight: float = 10.0,
+        n_critic: int = 5,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.0, 0.9),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            ResNetGenerator(image_shape, latent_dim, width, max_width),
+            ResNetDiscriminator(image_shape, width, max_width),
+            WassersteinLoss(),
+            [GradientPenalty(gradient_penalty_weight)],
+            latent_dim=latent_dim,
+            n_critic=n_critic,
+            lr=lr,
+            betas=betas,
+            **kwargs,
+        )

@@ -1,0 +1,120 @@
+"""Layers that more than one family of networks uses."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, pad
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def stem(image_shape: Sequence[int]) -> tuple[int, int]:
+    """How a network that halves or doubles the resolution reaches an image size: (stem size, doublings).
+
+    The stem is 4 to 7 pixels wide: 28 = 7 * 2², 32 = 4 * 2³, 64 = 4 * 2⁴, 96 = 6 * 2⁴.
+
+    Args:
+        image_shape: (C, H, W).
+
+    Raises:
+        ValueError: If the images are not square, or not 4, 5, 6 or 7 times a power of two wide (8 at least).
+
+    Example:
+        >>> stem((1, 28, 28)), stem((3, 64, 64))
+        ((7, 2), (4, 4))
+    """
+    _, height, width = image_shape
+    doublings = max(height, 1).bit_length() - 3
+    if height != width or doublings < 1 or height % 2**doublings:
+        raise ValueError(
+            f"A convolutional network cannot make {height}x{width} images: they must be square, and 4, 5, 6 or 7 "
+            "times a power of two wide (8, 16, 28, 32, 48, 64, 96, 128, 256 ...). Set the data's image_size."
+        )
+    return height >> doublings, doublings
+
+
+class ConcatLabels(nn.Module):
+    """Condition a network by concatenating a learned embedding of the label to its input.
+
+    The conditioning of cGAN (Mirza and Osindero, 2014, arXiv:1411.1784), for any network: a vector beside the
+    latents of a generator or the pixels of an MLP, a map of one channel beside the image of a convolutional one.
+
+    Args:
+        network: Its input has ``shape[0]`` more features or channels than what the caller gives.
+        num_classes: Labels are in [0, num_classes).
+        shape: Of the embedding: (E,) to be put beside a flattened input, or (1, H, W) beside an image.
+    """
+
+    def __init__(self, network: nn.Module, num_classes: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.shape = tuple(shape)
+        self.embedding = nn.Embedding(num_classes, math.prod(shape))
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Concatenate along dimension 1 and pass on; labels: (N,) int64."""
+        if len(self.shape) == 1:
+            inputs = inputs.flatten(1)
+        embedded = self.embedding(labels).unflatten(1, self.shape)
+        output: Tensor = self.network(torch.cat([inputs, embedded], dim=1))
+        return output
+
+
+def spectral_normalise(network: nn.Module) -> nn.Module:
+    """Divide each weight by its largest singular value (Miyato et al., 2018, arXiv:1802.05957, algorithm 1).
+
+    One power iteration is made each time that the weight is computed in training mode, none in evaluation.
+
+    Args:
+        network: All its linear, convolutional and embedding layers are normalised, in place.
+
+    Returns:
+        The network itself.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+            spectral_norm(module)
+    return network
+
+
+def _box_kernel(weight: Tensor) -> Tensor:
+    """Convolve (..., 3, 3) taps with a 2x2 box: (..., 4, 4)."""
+    rows = pad(weight, (0, 0, 1, 0)) + pad(weight, (0, 0, 0, 1))
+    return pad(rows, (1, 0)) + pad(rows, (0, 1))
+
+
+class UpConv2d(nn.Conv2d):
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution, as one 4x4 transposed convolution of stride 2.
+
+    The same parameters and the same function as the two layers, at 16 instead of 36 multiplications a pixel:
+    equal upsampled neighbours share one tap, the sum of the taps that would read them.
+
+    Args:
+        in_channels: Of the input, (N, in_channels, H, W).
+        out_channels: Of the output, (N, out_channels, 2H, 2W).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Upsample and convolve."""
+        kernel = _box_kernel(self.weight.flip(2, 3)).transpose(0, 1)
+        return conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+
+
+class DownConv2d(nn.Conv2d):
+    """A 3x3 convolution, then 2x2 average pooling, as one 4x4 convolution of stride 2: see :class:`UpConv2d`.
+
+    Args:
+        in_channels: Of the input, (N, in_channels, H, W), with H and W even.
+        out_channels: Of the output, (N, out_channels, H/2, W/2).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and pool."""
+        return conv2d(x, _box_kernel(self.weight) / 4, self.bias, stride=2, padding=1)

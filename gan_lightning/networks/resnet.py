@@ -1,0 +1,162 @@
+"""Residual networks of WGAN-GP (arXiv:1704.00028) and SNGAN (arXiv:1802.05957), at any image size."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, relu
+
+from gan_lightning.networks.init import init_xavier
+from gan_lightning.networks.layers import DownConv2d, UpConv2d, stem
+
+
+class UpBlock(nn.Module):
+    """norm, ReLU, upsampling by 2, convolution, norm, ReLU, convolution, beside an upsampled 1x1 shortcut.
+
+    Args:
+        in_channels: Of the input, (N, in_channels, H, W).
+        out_channels: Of the output, (N, out_channels, 2H, 2W).
+        norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            norm(in_channels),
+            nn.ReLU(),
+            UpConv2d(in_channels, out_channels),
+            norm(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Double the resolution."""
+        residual: Tensor = self.residual(x)
+        return residual + interpolate(self.shortcut(x), scale_factor=2)
+
+
+class DownBlock(nn.Module):
+    """ReLU, convolution, ReLU, convolution, pooling by 2, beside a pooled 1x1 shortcut.
+
+    Args:
+        in_channels: Of the input, (N, in_channels, H, W).
+        out_channels: Of the output, (N, out_channels, H/2, W/2).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.ReLU(),
+            DownConv2d(out_channels, out_channels),
+        )
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the resolution."""
+        residual: Tensor = self.residual(x)
+        shortcut: Tensor = self.shortcut(avg_pool2d(x, 2))
+        return residual + shortcut
+
+
+class FlatBlock(nn.Module):
+    """A residual block of D at the last resolution: ReLU, convolution, ReLU, convolution, identity shortcut.
+
+    Args:
+        channels: Of input and output, (N, channels, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the resolution."""
+        residual: Tensor = self.residual(x)
+        return residual + x
+
+
+def _widths(width: int, max_width: int, doublings: int) -> list[int]:
+    """Feature maps at each resolution, the finest first."""
+    return [min(width * 2**k, max_width) for k in range(doublings + 1)]
+
+
+class ResNetGenerator(nn.Module):
+    """A linear layer, one :class:`UpBlock` a doubling, then norm, ReLU, convolution and tanh.
+
+    Args:
+        image_shape: (C, H, W); see :func:`~gan_lightning.networks.layers.stem` for the sizes it makes.
+        latent_dim: Features of a latent.
+        width: Feature maps at full resolution; doubled each time that the resolution halves ...
+        max_width: ... up to this many.
+        norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
+
+    Raises:
+        ValueError: If the network cannot make images of this size.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_dim: int = 128,
+        width: int = 64,
+        max_width: int = 1024,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        size, doublings = stem(image_shape)
+        widths = _widths(width, max_width, doublings)[::-1]
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, widths[0] * size**2),
+            nn.Unflatten(1, (widths[0], size, size)),
+            *[UpBlock(fan_in, fan_out, norm) for fan_in, fan_out in pairwise(widths)],
+            norm(width),
+            nn.ReLU(),
+            nn.Conv2d(width, image_shape[0], 3, padding=1),
+            nn.Tanh(),
+        )
+        init_xavier(self)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]; labels are ignored."""
+        images: Tensor = self.layers(latents)
+        return images
+
+
+class ResNetDiscriminator(nn.Module):
+    """Residual blocks that halve the resolution, one that keeps it, ReLU, a sum over the pixels, a linear layer.
+
+    The first block takes the image itself, not its ReLU.
+
+    Args:
+        image_shape: (C, H, W) of what it judges; see :func:`~gan_lightning.networks.layers.stem` for the sizes.
+        width: Feature maps at half the resolution of the images; doubled each time that the resolution halves ...
+        max_width: ... up to this many.
+
+    Raises:
+        ValueError: If the network cannot judge images of this size.
+    """
+
+    def __init__(self, image_shape: Sequence[int], width: int = 64, max_width: int = 1024) -> None:
+        super().__init__()
+        _, halvings = stem(image_shape)
+        widths = _widths(width, max_width, halvings - 1)
+        blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([image_shape[0], *widths])]
+        blocks[0].residual[0] = nn.Identity()
+        self.blocks = nn.Sequential(*blocks, FlatBlock(widths[-1]))
+        self.linear = nn.Linear(widths[-1], 1)
+        init_xavier(self)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images (N, C, H, W) to logits (N,); labels are ignored."""
+        features = relu(self.blocks(images)).sum(dim=(2, 3))
+        logits: Tensor = self.linear(features)
+        return logits.squeeze(1)

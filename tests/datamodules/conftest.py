@@ -1,0 +1,65 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import datamodules.mnist
+from datamodules import ImageDataModule
+from datamodules.idx import IdxFile
+
+
+@pytest.fixture(scope="session")
+def shared_mnist():
+    """Root of the real MNIST."""
+    default = Path(__file__).parents[2].parent / "shared" / "data"
+    root = Path(os.environ.get("GAN_LIGHTNING_MNIST", default))
+    if not (root / "MNIST" / "raw").is_dir():
+        pytest.skip(f"needs the real MNIST: {root}/MNIST/raw is absent; set GAN_LIGHTNING_MNIST to its root")
+    return str(root)
+
+
+@pytest.fixture
+def drawn_mnist(tmp_path, monkeypatch):
+    """Root of a small set in MNIST's layout, whose checksums stand in for the published ones."""
+    folder = tmp_path / "drawn" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    generator = torch.Generator().manual_seed(0)
+    files = {}
+    for source, prefix, count in (("train", "train", 60), ("test", "t10k", 20)):
+        contents = (
+            (f"{prefix}-images-idx3-ubyte", torch.randint(256, (count, 28, 28), generator=generator)),
+            (f"{prefix}-labels-idx1-ubyte", torch.arange(count) % 10),
+        )
+        files[source] = tuple(write_idx(folder, name, values) for name, values in contents)
+    monkeypatch.setattr(datamodules.mnist, "FILES", files)
+    return tmp_path / "drawn"
+
+
+def write_idx(folder, name, values):
+    file = IdxFile(name, tuple(values.shape), "")
+    content = file.header + values.to(torch.uint8).numpy().tobytes()
+    (folder / name).write_bytes(content)
+    return file._replace(md5=hashlib.md5(content).hexdigest())
+
+
+class IndexedDataModule(ImageDataModule):
+    """Images whose label is their index, so that a batch tells which images it holds."""
+
+    name = "indexed"
+    version = "1"
+
+    def __init__(self, counts=(39, 7, 8), **kwargs):
+        super().__init__((1, 2, 2), num_classes=max(counts), **kwargs)
+        self.counts = dict(zip(("train", "val", "test"), counts, strict=True))
+
+    def read(self, split):
+        count = self.counts[split]
+        pixels = torch.arange(count * 4).view(count, 1, 2, 2) % 256
+        return pixels.to(torch.uint8), torch.arange(count)
+
+
+@pytest.fixture
+def indexed():
+    return IndexedDataModule

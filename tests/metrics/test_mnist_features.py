@@ -1,0 +1,134 @@
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from gan_lightning.images import to_rgb
+from gan_lightning.metrics import MNISTFeatures, mnist_features
+
+ROOT = Path(os.environ.get("GAN_LIGHTNING_MNIST", Path(__file__).parents[2] / ".." / "shared" / "data"))
+needs_mnist = pytest.mark.skipif(not (ROOT / "MNIST" / "raw").is_dir(), reason=f"MNIST is not below {ROOT}")
+
+
+@pytest.fixture
+def pixels() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (16, 1, 28, 28), dtype=torch.uint8, generator=generator)
+
+
+def test_features_have_the_promised_shape_and_all_vary(pixels):
+    features = MNISTFeatures()(pixels)
+    assert features.shape == (16, MNISTFeatures.num_features)
+    assert features.dtype == torch.float32
+    assert (features.std(dim=0) > 0).all()
+
+
+def test_padding_to_32_pixels_changes_nothing(pixels):
+    extractor = MNISTFeatures()
+    assert torch.equal(extractor(pixels), extractor(F.pad(pixels, (2, 2, 2, 2))))
+
+
+def test_grey_as_rgb_changes_nothing_and_colours_are_averaged(pixels):
+    extractor = MNISTFeatures()
+    torch.testing.assert_close(extractor(to_rgb(pixels)), extractor(pixels))
+    coloured = torch.zeros(16, 3, 28, 28, dtype=torch.uint8)
+    coloured[:, 1] = 240
+    torch.testing.assert_close(extractor(coloured), extractor(torch.full_like(pixels, 80)))
+
+
+def test_features_of_an_image_do_not_depend_on_its_batch(pixels):
+    extractor = MNISTFeatures()
+    torch.testing.assert_close(extractor(pixels)[3:5], extractor(pixels[3:5]))
+
+
+@pytest.mark.parametrize("size", [(27, 27), (28, 32), (64, 64)])
+def test_other_sizes_are_refused_by_name(size):
+    with pytest.raises(ValueError, match=rf"28x28 or 32x32, got {size[0]}x{size[1]}"):
+        MNISTFeatures()(torch.zeros(1, 1, *size, dtype=torch.uint8))
+
+
+def test_damaged_weights_are_refused(tmp_path, monkeypatch):
+    content = bytearray(mnist_features.WEIGHTS.read_bytes())
+    content[-1] ^= 1
+    damaged = tmp_path / "weights.safetensors"
+    damaged.write_bytes(content)
+    monkeypatch.setattr(mnist_features, "WEIGHTS", damaged)
+    extractor = MNISTFeatures()
+    with pytest.raises(ValueError, match=r"is damaged .* sha256"):
+        extractor.load()
+
+
+def test_loading_leaves_the_random_state_alone(pixels):
+    before = torch.get_rng_state()
+    MNISTFeatures()(pixels)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_weights_are_small_and_their_header_states_the_recorded_accuracy():
+    assert mnist_features.WEIGHTS.stat().st_size <= 300_000
+    with safe_open(mnist_features.WEIGHTS, framework="pt") as file:
+        recipe = json.loads(file.metadata()["recipe"])
+    assert recipe["test_accuracy"] == mnist_features.TEST_ACCURACY >= 0.992
+    assert {"seed", "epochs", "command"} < recipe.keys()
+
+
+def read_pixels(train: bool) -> tuple[Tensor, Tensor]:
+    from torchvision.datasets import MNIST
+
+    split = MNIST(ROOT, train=train, download=False)
+    return split.data[:, None], split.targets
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_recorded_accuracy_is_reached_and_no_feature_is_dead():
+    pixels, labels = read_pixels(train=False)
+    extractor = MNISTFeatures()
+    features = torch.cat([extractor(chunk) for chunk in torch.split(pixels, 1000)])
+    accuracy = (extractor.logits(features).argmax(dim=1) == labels).double().mean().item()
+    assert accuracy == pytest.approx(mnist_features.TEST_ACCURACY, abs=2e-4)  # a tie or two on other hardware
+    assert features.std(dim=0).min() > 1e-3
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_distance_orders_what_is_missing_and_what_is_blurred():
+    from torchvision.transforms.v2.functional import gaussian_blur
+
+    metric = FrechetInceptionDistance(MNISTFeatures(), reset_real_features=False)
+    reals, _ = read_pixels(train=False)
+    for chunk in torch.split(reals, 1000):
+        metric.update(chunk, real=True)
+    pixels, labels = read_pixels(train=True)
+    sets = {
+        "same": reals,
+        "training images": pixels[:10_000],
+        "one class missing": pixels[labels != 5][:10_000],
+        "five missing": pixels[labels < 5][:10_000],
+        "only ones": pixels[labels == 1],
+        "blur 1": gaussian_blur(pixels[:10_000], 7, 1.0),
+        "blur 2": gaussian_blur(pixels[:10_000], 13, 2.0),
+        "noise": torch.randint(256, (10_000, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
+    }
+    distance = {}
+    for name, fakes in sets.items():
+        metric.reset()
+        for chunk in torch.split(fakes, 1000):
+            metric.update(chunk, real=False)
+        distance[name] = metric.compute().item()
+    assert distance["same"] == pytest.approx(0, abs=1e-3)
+    orders = [
+        ["same", "training images", "one class missing", "five missing", "only ones", "noise"],
+        ["training images", "blur 1", "blur 2", "noise"],
+    ]
+    for order in orders:
+        values = [distance[name] for name in order]
+        assert values == sorted(values)
+        assert all(low < high / 1.5 for low, high in pairwise(values))
