@@ -1,64 +1,27 @@
 """The adversarial game that every GAN of the collection plays, its moving average of G, and sampling."""
 
 import copy
-import hashlib
 import itertools
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan_lightning.checkpoints import read_checkpoint
-from gan_lightning.losses import AdversarialLoss, Penalty
-
-SAMPLING_BATCH = 250
-"""Images that :meth:`AdversarialModule.sample` makes at a time, which bounds its memory."""
-
-LR_SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda progress: 1.0,
-    "linear": lambda progress: 1.0 - progress,
-    "cosine": lambda progress: (1.0 + math.cos(math.pi * progress)) / 2,
-}
-"""The factor of the learning rates, by name, as a function of the part of training that is done, in [0, 1]."""
+from gan_lightning.checks import check_choice, check_counts, check_decays, check_positive
+from gan_lightning.ema import update_average
+from gan_lightning.losses import R1, R2, AdversarialLoss, GradientPenalty, Penalty
+from gan_lightning.sampling import SamplingModule, at_least_fp32
+from gan_lightning.schedules import LR_SCHEDULES, counted_seed
 
 
-def counted_seed(*counters: int) -> int:
-    """Hash counters (a seed, a step, a rank ...) to a seed of 63 bits, so that neighbours are unrelated.
-
-    Example:
-        >>> counted_seed(0, 1) == counted_seed(0, 1), counted_seed(0, 1) == counted_seed(1, 0)
-        (True, False)
-    """
-    return int.from_bytes(hashlib.blake2b(repr(counters).encode(), digest_size=8).digest(), "big") >> 1
-
-
-class _KeepsArguments:
-    """Keeps the arguments of the outermost constructor: the command line's ``hparams`` lack those that it links.
-
-    A class of its own, because jsonargparse takes a class's ``__new__`` for its constructor where there is one.
-    """
-
-    _arguments: dict[str, Any]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Record the keyword arguments."""
-        self = super().__new__(cls)
-        object.__setattr__(self, "_arguments", kwargs)
-        return self
-
-
-class AdversarialModule(_KeepsArguments, LightningModule):
+class AdversarialModule(SamplingModule):
     """A generator G and a discriminator D that play against each other (Goodfellow et al., 2014, arXiv:1406.2661).
 
     One ``training_step`` is one update of G: it holds ``n_critic`` updates of D, each on its own equal share of the
@@ -66,14 +29,13 @@ class AdversarialModule(_KeepsArguments, LightningModule):
     step, rank), where the seed is that of ``seed_everything``: a run resumed from a checkpoint equals one that was
     never stopped.
 
-    A variant passes networks, loss and penalties to this constructor and is done. It takes keyword arguments only,
+    A variant passes networks, loss and numbers to this constructor and is done. It takes keyword arguments only,
     and they must be plain values: they are the checkpoint's ``hyper_parameters``.
 
     Args:
         generator: ``G(latents, labels)`` maps (N, latent_dim) to images (N, C, H, W) in [-1, 1].
         discriminator: ``D(images, labels)`` maps (N, C, H, W) to logits (N,).
         loss: What each player minimises.
-        penalties: Regularisers that D's loss adds.
         latent_dim: Features of a latent.
         prior: Latents are drawn from N(0, I), "normal", or U(-1, 1), "uniform".
         n_critic: Updates of D in each update of G, at least 1.
@@ -84,9 +46,13 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         discriminator_betas: Adam's, of D; by default G's.
         lr_schedule: Factor of both learning rates over the run: "constant", "linear" to 0, or "cosine" to 0.
         ema_decay: Decay a step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
+        gradient_penalty_weight: λ of WGAN-GP's penalty, at least 0; no penalty is right for a D with batch norm.
+        r1_weight: γ of R1, at least 0.
+        r2_weight: γ of R2, at least 0.
 
     Attributes:
         num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
+        penalties: The regularisers that D's loss adds; a variant may append to them.
         ema: The moving average of G's weights and buffers, or None.
         images_seen: Real images that D has been trained on, over all ranks; a buffer.
 
@@ -94,7 +60,6 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         ValueError: If a number is out of its range.
     """
 
-    num_classes: int = 0
     images_seen: Tensor
 
     def __init__(
@@ -102,7 +67,6 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         generator: nn.Module,
         discriminator: nn.Module,
         loss: AdversarialLoss,
-        penalties: Iterable[Penalty] = (),
         *,
         latent_dim: int = 100,
         prior: Literal["normal", "uniform"] = "normal",
@@ -114,6 +78,9 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         discriminator_betas: tuple[float, float] | None = None,
         lr_schedule: Literal["constant", "linear", "cosine"] = "constant",
         ema_decay: float = 0.999,
+        gradient_penalty_weight: float = 0.0,
+        r1_weight: float = 0.0,
+        r2_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -121,7 +88,8 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
-        self.penalties = list(penalties)
+        penalties = GradientPenalty(gradient_penalty_weight), R1(r1_weight), R2(r2_weight)
+        self.penalties: list[Penalty] = [penalty for penalty in penalties if penalty.weight]
         self.latent_dim = latent_dim
         self.prior = prior
         self.n_critic = n_critic
@@ -137,30 +105,22 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
     def _check_numbers(self) -> None:
-        for name, value, legal, fits in [
-            ("latent_dim", self.latent_dim, "at least 1", self.latent_dim >= 1),
-            ("prior", self.prior, "'normal' or 'uniform'", self.prior in {"normal", "uniform"}),
-            ("n_critic", self.n_critic, "at least 1", self.n_critic >= 1),
-            ("lr", self.lr, "above 0", self.lr > 0),
-            ("discriminator_lr", self.discriminator_lr, "above 0", self.discriminator_lr > 0),
-            (
-                "lr_schedule",
-                self.lr_schedule,
-                f"one of {', '.join(LR_SCHEDULES)}",
-                self.lr_schedule in LR_SCHEDULES,
-            ),
-            ("ema_decay", self.ema_decay, "in [0, 1)", 0 <= self.ema_decay < 1),
-        ]:
-            if not fits:
-                raise ValueError(f"{type(self).__name__}: {name} must be {legal}, got {value!r}.")
+        try:
+            check_counts(latent_dim=self.latent_dim, n_critic=self.n_critic)
+            check_positive(lr=self.lr, discriminator_lr=self.discriminator_lr)
+            check_decays(betas=self.betas, discriminator_betas=self.discriminator_betas, ema_decay=self.ema_decay)
+            check_choice(["normal", "uniform"], prior=self.prior)
+            check_choice(list(LR_SCHEDULES), lr_schedule=self.lr_schedule)
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: {error}") from None
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
-        return _at_least_fp32(self.generator(latents, labels))
+        return at_least_fp32(self.generator(latents, labels))
 
     def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits of D, (N,), in at least 32 bits whatever the precision D ran in."""
-        return _at_least_fp32(self.discriminator(images, labels))
+        return at_least_fp32(self.discriminator(images, labels))
 
     def discriminator_terms(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The terms of D's loss by name; their sum is minimised, and each is logged as ``train/d_<name>``.
@@ -192,7 +152,7 @@ class AdversarialModule(_KeepsArguments, LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Update D ``n_critic`` times, each time on fresh reals, then G once."""
-        torch.manual_seed(counted_seed(_run_seed(), self.global_step, self.global_rank))
+        torch.manual_seed(counted_seed(self.global_step, self.global_rank))
         optimizer_g, optimizer_d = self.optimizers()
         for real, labels in self._micro_batches(*batch):
             latents = self.sample_latent(len(real))
@@ -233,21 +193,10 @@ class AdversarialModule(_KeepsArguments, LightningModule):
     def _finish_step(self, images: int) -> None:
         self.images_seen += images * self.trainer.world_size
         if self.ema is not None:
-            self._update_ema(self.ema)
+            update_average(self.ema, self.generator, self.ema_decay, self.global_step)
         schedulers: Any = self.lr_schedulers()
         for scheduler in schedulers or []:
             scheduler.step()
-
-    @torch.no_grad()
-    def _update_ema(self, ema: nn.Module) -> None:
-        # The ramp of TensorFlow's ExponentialMovingAverage: early averages forget the initial weights quickly.
-        decay = min(self.ema_decay, (1 + self.global_step) / (10 + self.global_step))
-        old, new = _state(ema), _state(self.generator)
-        floats = [k for k, tensor in enumerate(old) if tensor.is_floating_point()]
-        get_ema_multi_avg_fn(decay)([old[k] for k in floats], [new[k] for k in floats], 0)
-        for k, tensor in enumerate(old):
-            if not tensor.is_floating_point():
-                tensor.copy_(new[k])
 
     def make_optimizer(self, network: nn.Module, lr: float, betas: tuple[float, float]) -> Optimizer:
         """The optimizer of one player; Adam unless a variant overrides it."""
@@ -290,122 +239,11 @@ class AdversarialModule(_KeepsArguments, LightningModule):
         """Log scalars of a step as ``train/<player>_<name>``; player is "d" or "g"."""
         self.log_dict({f"train/{player}_{name}": value.detach() for name, value in values.items()})
 
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw latents from the prior.
-
-        Args:
-            n: How many.
-            generator: Source of randomness, whose device is used; by default torch's own, on the module's device.
-
-        Returns:
-            (n, latent_dim).
-        """
-        device = self.device if generator is None else generator.device
-        latents = torch.empty(n, self.latent_dim, device=device)
-        if self.prior == "uniform":
-            return latents.uniform_(-1, 1, generator=generator)
-        return latents.normal_(generator=generator)
-
-    @torch.no_grad()
-    def sample(self, n: int, labels: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw images from G: from its moving average where there is one, always in evaluation mode.
-
-        Args:
-            n: How many.
-            labels: What to draw, for a conditional GAN: one class, or several that are repeated in turn; by default
-                each image gets a class at random.
-            seed: Makes the images a function of it, on any device; by default torch's own generator is used.
-
-        Returns:
-            (n, C, H, W) in [-1, 1], on the module's device.
-
-        Raises:
-            ValueError: If a label is out of range, or given to an unconditional GAN.
-        """
-        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
-        latents = self.sample_latent(n, generator).to(self.device)
-        classes = self.sample_labels(n, labels, generator)
-        network = self.generator if self.ema is None else self.ema
-        was_training = network.training
-        network.eval()
-        try:
-            batches = zip(latents.split(SAMPLING_BATCH), classes.split(SAMPLING_BATCH), strict=True)
-            return torch.cat([_at_least_fp32(network(*batch)) for batch in batches])
-        finally:
-            network.train(was_training)
-
-    def sample_labels(self, n: int, labels: int | Sequence[int] | Tensor | None, generator: torch.Generator) -> Tensor:
-        """The classes of n samples, (n,) int64 on the module's device: as asked for or random; 0 if unconditional."""
-        if labels is None:
-            return torch.randint(max(self.num_classes, 1), (n,), generator=generator).to(self.device)
-        if not self.num_classes:
-            raise ValueError(f"{type(self).__name__} is unconditional: it takes no labels, got {labels}.")
-        asked = torch.as_tensor(labels, dtype=torch.int64).flatten()
-        if len(asked) == 0 or not 0 <= int(asked.min()) <= int(asked.max()) < self.num_classes:
-            raise ValueError(
-                f"labels must be classes of {type(self).__name__}, integers from 0 to {self.num_classes - 1}, "
-                f"got {labels}."
-            )
-        return asked.repeat(math.ceil(n / len(asked)))[:n].to(self.device)
-
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """As many samples as the batch has images, (N, C, H, W) in [-1, 1], of the same classes if G is conditional."""
-        images, labels = batch
-        seed = counted_seed(_run_seed(), batch_idx, self.global_rank)
-        return self.sample(len(images), labels if self.num_classes else None, seed)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let the checkpoint know its class."""
-        checkpoint["gan"] = type(self).__name__
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another class."""
-        self._check_class(checkpoint)
-
-    @classmethod
-    def _check_class(cls, checkpoint: dict[str, Any]) -> None:
-        if checkpoint.get("gan") != cls.__name__:
-            raise ValueError(
-                f"This is a checkpoint of {checkpoint.get('gan', 'something else')}, not of {cls.__name__}: "
-                "name its own class, or use gan_lightning.load, which finds it."
-            )
-
-    @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:  # type: ignore[override]
-        """Build the GAN that a checkpoint holds, in evaluation mode, on the CPU.
-
-        Args:
-            checkpoint_path: A file that this very class saved.
-            kwargs: Override arguments of the constructor.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it is damaged, unsafe, or of another class.
-        """
-        checkpoint = read_checkpoint(checkpoint_path)
-        cls._check_class(checkpoint)
-        gan = cls(**{**checkpoint.get("hyper_parameters", {}), **kwargs})
-        gan.load_state_dict(checkpoint["state_dict"])
-        return gan.eval()
-
-
-def _run_seed() -> int:
-    """The seed of seed_everything."""
-    return int(os.environ.get("PL_GLOBAL_SEED", "0"))
-
-
-def _at_least_fp32(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def _state(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
 
 
 def _do_nothing() -> None:

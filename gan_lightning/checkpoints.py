@@ -1,10 +1,11 @@
-"""Reading checkpoint files: tensors and plain values alone, never code, and one clear error when that fails."""
+"""Checkpoints that know their class and hold tensors and plain values alone, never code."""
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
+from lightning.pytorch import LightningModule
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -31,10 +32,61 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "run code of its author when loaded. Load a file that gan-lightning saved."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
+        reason = str(error).partition("\n")[0] or "it ends early."
         raise ValueError(
-            f"The checkpoint '{path}' ({Path(path).stat().st_size} bytes) is damaged: {str(error).splitlines()[0]} "
+            f"The checkpoint '{path}' ({Path(path).stat().st_size} bytes) is damaged: {reason} "
             "Use another checkpoint of the run, or copy the file again."
         ) from error
     if not isinstance(checkpoint, dict) or "gan" not in checkpoint:
         raise ValueError(f"'{path}' was not saved by a GAN of this package: it names no class.")
     return checkpoint
+
+
+class CheckpointedModule(LightningModule):
+    """A module whose checkpoints name its class and hold the arguments of its outermost constructor.
+
+    Those arguments, given by keyword, must be plain values. They are kept here, in ``__new__``, because the command
+    line's own record lacks the ones that it links to the data.
+    """
+
+    _arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Record the keyword arguments."""
+        self = super().__new__(cls)
+        object.__setattr__(self, "_arguments", kwargs)
+        return self
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the checkpoint know its class."""
+        checkpoint["gan"] = type(self).__name__
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another class."""
+        self._check_class(checkpoint)
+
+    @classmethod
+    def _check_class(cls, checkpoint: dict[str, Any]) -> None:
+        if checkpoint.get("gan") != cls.__name__:
+            raise ValueError(
+                f"This is a checkpoint of {checkpoint.get('gan', 'something else')}, not of {cls.__name__}: "
+                "name its own class, or use gan_lightning.load, which finds it."
+            )
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, **kwargs: Any) -> Self:  # type: ignore[override]
+        """Build the GAN that a checkpoint holds, in evaluation mode, on the CPU.
+
+        Args:
+            checkpoint_path: A file that this very class saved.
+            kwargs: Override arguments of the constructor.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged, unsafe, or of another class.
+        """
+        checkpoint = read_checkpoint(checkpoint_path)
+        cls._check_class(checkpoint)
+        gan = cls(**{**checkpoint.get("hyper_parameters", {}), **kwargs})
+        gan.load_state_dict(checkpoint["state_dict"])
+        return gan.eval()

@@ -1,5 +1,6 @@
 """The command line: LightningCLI, wired so that GANs meet data and every run has a directory of its own."""
 
+import itertools
 import logging
 import os
 import pydoc
@@ -7,21 +8,48 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import yaml
 from jsonargparse import Namespace, auto_cli
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
 
-import datamodules  # noqa: F401 -- its classes are known by name
+import datamodules
+from gan_lightning import modules
 from gan_lightning.base import AdversarialModule
-from gan_lightning.callbacks import Evaluation, GracefulStop, PredictionWriter, Progress, SampleGrid, Throughput
+from gan_lightning.callbacks import (
+    BestCheckpoint,
+    Evaluation,
+    GracefulStop,
+    LastCheckpoint,
+    PredictionWriter,
+    Progress,
+    SampleGrid,
+    Throughput,
+)
 from gan_lightning.checkpoints import read_checkpoint
+from gan_lightning.errors import explain
 from gan_lightning.generate import generate
 from gan_lightning.metrics import MNISTFeatures
 
+IDLE_WARNINGS = (
+    "`isinstance\\(treespec, LeafSpec\\)`",
+    ".*no pre-optimization state was saved",
+    ".*could not find the monitored key",
+    "LightningCLI's args parameter is intended",
+    "The dirpath has changed from",
+    "Couldn't infer the batch indices",
+    "Checkpoint directory .* exists and is not empty",
+    "Be aware that when using `ckpt_path`, callbacks used to create",
+    "``instantiate_classes`` was deprecated",
+    "skip_none parameter was deprecated",
+)
+"""What Lightning warns about and a user of the command can do nothing about."""
+CATALOGUES = {"model": modules.__all__, "data": datamodules.__all__}
+DESCRIPTION = """Train, judge and use generative adversarial networks.
+gan-lightning generate --help tells how to make images from a checkpoint."""
 LINKED = ("image_shape", "num_classes")
 """Arguments of a GAN that the data decide."""
 
@@ -32,10 +60,27 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,
     "enable_model_summary": False,
 }
-CHECKPOINT_DEFAULTS: dict[str, dict[str, Any]] = {
-    "best": {"filename": "best", "mode": "min"},
-    "last": {"filename": "last", "save_on_exception": True},
+CALLBACKS: dict[str, type[Callback]] = {
+    "evaluation": Evaluation,
+    "samples": SampleGrid,
+    "throughput": Throughput,
+    "progress": Progress,
+    "predictions": PredictionWriter,
+    "stop": GracefulStop,
+    "best": BestCheckpoint,
+    "last": LastCheckpoint,
 }
+"""The callbacks of every run, by the name of their options."""
+
+
+class Parser(LightningArgumentParser):
+    """Answers bad input with one message instead of the whole usage."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """End the program; the parsers of nested classes raise, for this one to report."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        _fail(message)
 
 
 class SaveConfig(SaveConfigCallback):
@@ -62,6 +107,8 @@ class GANCLI(LightningCLI):
             subclass_mode_data=True,
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
+            parser_class=Parser,
+            parser_kwargs={"prog": "gan-lightning", "description": DESCRIPTION},
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             auto_configure_optimizers=False,
@@ -72,20 +119,8 @@ class GANCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks that every run has, and let the data decide the shape and the classes."""
         parser.add_argument("--run_name", type=str | None, help="Of the run directory; default: GAN, date and time.")
-        for name, callback in {
-            "evaluation": Evaluation,
-            "samples": SampleGrid,
-            "throughput": Throughput,
-            "progress": Progress,
-            "predictions": PredictionWriter,
-            "stop": GracefulStop,
-            "best": ModelCheckpoint,
-            "last": ModelCheckpoint,
-        }.items():
+        for name, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
-        for name, defaults in CHECKPOINT_DEFAULTS.items():
-            parser.set_defaults({f"{name}.{key}": value for key, value in defaults.items()})
-            parser.set_defaults({f"{name}.enable_version_counter": False})
         for name in LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -125,8 +160,6 @@ class GANCLI(LightningCLI):
         """Choose the run directory and send there all that is written."""
         config = self.config[self.subcommand]
         self.run_directory = self._resumed_run or self._new_run_directory(config)
-        for name in CHECKPOINT_DEFAULTS:
-            config[name].dirpath = str(self.run_directory / "checkpoints")
         if config.best.monitor is None:
             features = config.evaluation.features
             extractor: Any = pydoc.locate(features.class_path) if features else MNISTFeatures
@@ -170,7 +203,7 @@ class GANCLI(LightningCLI):
             f"  last checkpoint  {run / 'checkpoints' / 'last.ckpt'}\n"
             f"  sample grids     {run / 'samples'}\n"
             f"  metrics          {run / 'metrics.csv'}\n"
-            f"  {report or 'not evaluated: there was no validation'}"
+            f"  {report or 'not evaluated: training ended before the first validation, see trainer.val_check_interval'}"
         )
 
     @property
@@ -180,8 +213,8 @@ class GANCLI(LightningCLI):
         return evaluation
 
     def _best_checkpoint(self) -> str:
-        best = self.trainer.checkpoint_callbacks[0]
-        if not isinstance(best, ModelCheckpoint) or best.best_model_score is None:
+        best: BestCheckpoint = self._get(self.config_init, "best")
+        if best.best_model_score is None:
             return "none: there was no validation"
         return f"{best.best_model_path} ({best.monitor} {best.best_model_score:.2f})"
 
@@ -200,22 +233,38 @@ def main(args: list[str] | None = None) -> None:
     command = sys.argv[1:2] if args is None else args[:1]
     try:
         if command == ["generate"]:
-            auto_cli(generate, args=sys.argv[2:] if args is None else args[1:], prog="gan-lightning generate")
+            options = sys.argv[2:] if args is None else args[1:]
+            auto_cli(generate, args=options, as_positional=False, parser_class=Parser, prog="gan-lightning generate")
         else:
+            _check_yaml(sys.argv[1:] if args is None else args)
             GANCLI(args)
     except (ValueError, TypeError, OSError) as error:
         if "GAN_LIGHTNING_DEBUG" in os.environ:
             raise
-        sys.exit(f"gan-lightning: error: {error}\n(GAN_LIGHTNING_DEBUG=1 shows where.)")
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    """End the program with status 2 and one message."""
+    print(
+        f"gan-lightning: error: {explain(message, CATALOGUES)}\n(GAN_LIGHTNING_DEBUG=1 shows where.)", file=sys.stderr
+    )
+    sys.exit(2)
 
 
 def _silence() -> None:
     """Drop what Lightning tells that a user of this command cannot act on."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*LeafSpec.*",
-        ".*no pre-optimization state was saved.*",
-        ".*LightningCLI's args parameter is intended.*",
-    ):
-        warnings.filterwarnings("ignore", message)
+    for message in IDLE_WARNINGS:
+        warnings.filterwarnings("ignore", f"(?s).*{message}")
+
+
+def _check_yaml(args: list[str]) -> None:
+    """Name the file that is not YAML; jsonargparse does not."""
+    for option, value in itertools.pairwise([*" ".join(args).replace("--config=", "--config ").split(" "), ""]):
+        if option in {"--config", "-c"} and Path(value).is_file():
+            try:
+                yaml.safe_load(Path(value).read_text())
+            except yaml.YAMLError as error:
+                raise ValueError(f"'{value}' is not YAML: {error}") from error

@@ -22,7 +22,7 @@ def to_uint8(images: Tensor) -> Tensor:
         >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0, 1.01]))
         tensor([  0, 128, 255, 255], dtype=torch.uint8)
     """
-    return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).to(torch.uint8)
+    return ((images.float().clamp(-1, 1) + 1) * 127.5 + 0.5).to(torch.uint8)
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -51,6 +51,8 @@ def tile(images: Tensor, columns: int | None = None) -> Tensor:
         (C, rows * (H + 2) - 2, columns * (W + 2) - 2), of the dtype of the images. Empty places are black.
     """
     count, channels, height, width = images.shape
+    if count == 0 or (columns is not None and columns < 1):
+        raise ValueError(f"A sheet needs at least one image and one column, got {count} images and {columns} columns.")
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     black = 0 if images.dtype == torch.uint8 else -1

@@ -1,5 +1,6 @@
 """What watches a run, writes or judges it, and never changes a gradient."""
 
+from gan_lightning.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.graceful_stop import GracefulStop
 from gan_lightning.callbacks.prediction_writer import PredictionWriter
@@ -7,4 +8,13 @@ from gan_lightning.callbacks.progress import Progress
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.throughput import Throughput
 
-__all__ = ["Evaluation", "GracefulStop", "PredictionWriter", "Progress", "SampleGrid", "Throughput"]
+__all__ = [
+    "BestCheckpoint",
+    "Evaluation",
+    "GracefulStop",
+    "LastCheckpoint",
+    "PredictionWriter",
+    "Progress",
+    "SampleGrid",
+    "Throughput",
+]

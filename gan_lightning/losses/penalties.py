@@ -1,5 +1,6 @@
 """Regularisers of the discriminator: each maps D and a batch to one scalar that D's loss adds."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -22,8 +23,8 @@ class Penalty(ABC):
     name: str
 
     def __init__(self, weight: float) -> None:
-        if weight < 0:
-            raise ValueError(f"{type(self).__name__}: weight must be at least 0, got {weight}.")
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"{type(self).__name__}: weight must be finite and at least 0, got {weight}.")
         self.weight = weight
 
     @abstractmethod

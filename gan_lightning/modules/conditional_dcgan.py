@@ -11,7 +11,7 @@ class ConditionalDCGAN(AdversarialModule):
     """DCGAN (arXiv:1511.06434) conditioned as in cGAN (arXiv:1411.1784): D sees the label as one more channel.
 
     Args:
-        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        image_shape: (C, H, W) of the images: square, at least 8 pixels wide.
         num_classes: Labels are in [0, num_classes).
         latent_dim: Features of a latent.
         embedding_dim: Features of the label that G concatenates to its latent.

@@ -11,7 +11,7 @@ class DCGAN(AdversarialModule):
     """Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).
 
     Args:
-        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        image_shape: (C, H, W) of the images: square, at least 8 pixels wide.
         latent_dim: Features of a latent.
         width: Feature maps at half the resolution of the images.
         init_std: Standard deviation of the initial weights.

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer, RMSprop
 
+from gan_lightning.checks import check_positive
 from gan_lightning.losses import WassersteinLoss
 from gan_lightning.modules.dcgan import DCGAN
 
@@ -30,6 +31,7 @@ class WGAN(DCGAN):
         betas: tuple[float, float] = (0.0, 0.99),
         **kwargs: Any,
     ) -> None:
+        check_positive(clip_value=clip_value)
         super().__init__(n_critic=n_critic, lr=lr, betas=betas, **kwargs)
         self.loss = WassersteinLoss()
         self.clip_value = clip_value

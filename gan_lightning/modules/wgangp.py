@@ -3,7 +3,7 @@
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import GradientPenalty, WassersteinLoss
+from gan_lightning.losses import WassersteinLoss
 from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator
 
 
@@ -39,8 +39,8 @@ class WGANGP(AdversarialModule):
             ResNetGenerator(image_shape, latent_dim, width, max_width),
             ResNetDiscriminator(image_shape, width, max_width),
             WassersteinLoss(),
-            [GradientPenalty(gradient_penalty_weight)],
             latent_dim=latent_dim,
+            gradient_penalty_weight=gradient_penalty_weight,
             n_critic=n_critic,
             lr=lr,
             betas=betas,

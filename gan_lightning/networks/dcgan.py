@@ -5,15 +5,40 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lightning.checks import check_counts
 from gan_lightning.networks.init import init_normal
-from gan_lightning.networks.layers import stem
+
+
+def halvings(image_shape: Sequence[int]) -> list[int]:
+    """Sizes that an image passes through when it is halved, rounding down, until at most 4 pixels are left.
+
+    Args:
+        image_shape: (C, H, W).
+
+    Raises:
+        ValueError: If the images are not square, or less than 8 pixels wide.
+
+    Example:
+        >>> halvings((3, 64, 64)), halvings((1, 28, 28))
+        ([64, 32, 16, 8, 4], [28, 14, 7, 3])
+    """
+    _, height, width = image_shape
+    if height != width or height < 8:
+        raise ValueError(
+            f"DCGAN's networks cannot make {height}x{width} images: they must be square, and at least 8 pixels wide. "
+            "Set the data's image_size."
+        )
+    sizes = [height]
+    while sizes[-1] > 4:
+        sizes.append(sizes[-1] // 2)
+    return sizes
 
 
 class DCGANGenerator(nn.Module):
     """Transposed convolutions that double the resolution; norm and ReLU after all but the last, which has tanh.
 
     Args:
-        image_shape: (C, H, W); see :func:`~gan_lightning.networks.layers.stem` for the sizes it makes.
+        image_shape: (C, H, W): square, at least 8 pixels wide.
         latent_dim: Features of a latent.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
         norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
@@ -32,15 +57,18 @@ class DCGANGenerator(nn.Module):
         init_std: float = 0.02,
     ) -> None:
         super().__init__()
-        size, doublings = stem(image_shape)
-        widths = [width * 2**k for k in reversed(range(doublings))]
-        layers: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1))]
-        fan_in, geometry = latent_dim, (size, 1, 0)  # kernel, stride, padding
-        for fan_out in widths:
-            layers += [nn.ConvTranspose2d(fan_in, fan_out, *geometry, bias=norm is nn.Identity)]
-            layers += [norm(fan_out), nn.ReLU(inplace=True)]
-            fan_in, geometry = fan_out, (4, 2, 1)
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(fan_in, image_shape[0], *geometry), nn.Tanh())
+        check_counts(latent_dim=latent_dim, width=width)
+        sizes = halvings(image_shape)[::-1]
+        widths = [width * 2**k for k in reversed(range(len(sizes) - 1))]
+        layers: list[nn.Module] = [
+            nn.Unflatten(1, (latent_dim, 1, 1)),
+            nn.ConvTranspose2d(latent_dim, widths[0], sizes[0], bias=norm is nn.Identity),
+        ]
+        for (small, large), (fan_in, fan_out) in zip(pairwise(sizes), pairwise([*widths, image_shape[0]]), strict=True):
+            bias = norm is nn.Identity or large == sizes[-1]
+            layers += [norm(fan_in), nn.ReLU(inplace=True)]
+            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=large - 2 * small, bias=bias)]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
         init_normal(self, init_std)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -50,12 +78,12 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Strided convolutions that halve the resolution, norm and LeakyReLU(0.2) after each but the first and last.
+    """Strided convolutions that halve the resolution until at most 4 pixels are left, and one that gives the logit.
 
-    The first has no norm. The last is as large as what is left of the image, and gives the logit.
+    LeakyReLU(0.2) after each but the last, norm after each but the first and the last.
 
     Args:
-        image_shape: (C, H, W) of what it judges; see :func:`~gan_lightning.networks.layers.stem` for the sizes.
+        image_shape: (C, H, W) of what it judges: square, at least 8 pixels wide.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
         norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
         init_std: Standard deviation of the initial weights.
@@ -72,13 +100,14 @@ class DCGANDiscriminator(nn.Module):
         init_std: float = 0.02,
     ) -> None:
         super().__init__()
-        size, halvings = stem(image_shape)
-        widths = [width * 2**k for k in range(halvings)]
+        check_counts(width=width)
+        sizes = halvings(image_shape)
+        widths = [width * 2**k for k in range(len(sizes) - 1)]
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         for fan_in, fan_out in pairwise(widths):
             layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm is nn.Identity)]
             layers += [norm(fan_out), nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, size), nn.Flatten(0))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]), nn.Flatten(0))
         init_normal(self, init_std)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_lightning.checks import check_counts
+
 
 def stem(image_shape: Sequence[int]) -> tuple[int, int]:
     """How a network that halves or doubles the resolution reaches an image size: (stem size, doublings).
@@ -48,6 +50,7 @@ class ConcatLabels(nn.Module):
 
     def __init__(self, network: nn.Module, num_classes: int, shape: tuple[int, ...]) -> None:
         super().__init__()
+        check_counts(num_classes=num_classes, embedding_dim=math.prod(shape))
         self.network = network
         self.shape = tuple(shape)
         self.embedding = nn.Embedding(num_classes, math.prod(shape))

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from gan_lightning.checks import check_decays
+
 
 class MLPGenerator(nn.Module):
     """Linear layers, each but the last followed by LeakyReLU(0.2) and then batch norm; tanh at the end.
@@ -52,6 +54,7 @@ class MLPDiscriminator(nn.Module):
 
     def __init__(self, in_features: int, widths: Sequence[int] = (512, 256), dropout_prob: float = 0.3) -> None:
         super().__init__()
+        check_decays(dropout_prob=dropout_prob)
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in pairwise([in_features, *widths]):
             layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2), nn.Dropout(dropout_prob)]

@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
+from gan_lightning.checks import check_counts
 from gan_lightning.networks.init import init_xavier
 from gan_lightning.networks.layers import DownConv2d, UpConv2d, stem
 
@@ -86,6 +87,7 @@ class FlatBlock(nn.Module):
 
 def _widths(width: int, max_width: int, doublings: int) -> list[int]:
     """Feature maps at each resolution, the finest first."""
+    check_counts(width=width, max_width=max_width)
     return [min(width * 2**k, max_width) for k in range(doublings + 1)]
 
 

@@ -1,0 +1,46 @@
+"""BestCheckpoint and LastCheckpoint."""
+
+from pathlib import Path
+from typing import Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+
+class _RunCheckpoint(ModelCheckpoint):
+    """One file of a fixed name below the run directory's ``checkpoints``."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the run directory, which is the trainer's root."""
+        self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
+        super().setup(trainer, pl_module, stage)
+
+
+class BestCheckpoint(_RunCheckpoint):
+    """Keeps ``checkpoints/best.ckpt``, of the validation with the best score; a GAN's last is often not its best.
+
+    Args:
+        monitor: Key of the score.
+        mode: Whether a low or a high score is good.
+    """
+
+    def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] = "min") -> None:
+        super().__init__(filename="best", monitor=monitor or "val/fid_mnist", mode=mode, enable_version_counter=False)
+
+
+class LastCheckpoint(_RunCheckpoint):
+    """Keeps ``checkpoints/last.ckpt``: written periodically, at the end, and when training is interrupted or fails.
+
+    Args:
+        every_n_steps: Updates of G from one to the next; by default it is written after each epoch.
+    """
+
+    def __init__(self, every_n_steps: int | None = None) -> None:
+        super().__init__(
+            filename="last", every_n_train_steps=every_n_steps, save_on_exception=True, enable_version_counter=False
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the last state, unless that was just done."""
+        if self._last_global_step_saved != trainer.global_step:
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))

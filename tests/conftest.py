@@ -1,0 +1,120 @@
+"""Everything small: a data set of 8x8 images in four classes, and features that need no training."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+
+import gan_lightning
+from datamodules import ImageDataModule
+from datamodules.base import Split
+from gan_lightning.base import AdversarialModule
+from gan_lightning.metrics import FeatureExtractor
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+TINY: dict[str, dict[str, Any]] = {
+    "GAN": {},
+    "CGAN": {"num_classes": 4},
+    "ConditionalDCGAN": {"num_classes": 4, "width": 4},
+    "WGANGP": {"width": 4, "n_critic": 2},
+    "WGAN": {"width": 4, "n_critic": 2},
+}
+"""What makes a GAN small, by class; the others take a width of 4."""
+
+
+class TinyDataModule(ImageDataModule):
+    """64 images for training, 16 for validation, 16 for testing: noise around the brightness of their class."""
+
+    name = "tiny"
+    version = "1"
+
+    def __init__(self, batch_size: int = 8) -> None:
+        super().__init__((1, 8, 8), 4, batch_size, eval_batch_size=8)
+
+    def read(self, split: Split) -> tuple[Tensor, Tensor]:
+        size = {"train": 64, "val": 16, "test": 16}[split]
+        generator = torch.Generator().manual_seed(size)
+        labels = torch.arange(size) % 4
+        noise = torch.randint(0, 64, (size, 1, 8, 8), generator=generator)
+        return (noise + 60 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels
+
+
+class MeanFeatures(FeatureExtractor):
+    """The mean and the first pixel of an image."""
+
+    num_features: ClassVar[int] = 2
+    fid_name: ClassVar[str] = "fid_mean"
+    preprocessing: ClassVar[str] = "none"
+
+    def build(self) -> nn.Module:
+        return nn.Identity()
+
+    def prepare(self, pixels: Tensor) -> Tensor:
+        flat = pixels.float().flatten(1)
+        return torch.stack([flat.mean(1), flat[:, 0]], dim=1)
+
+
+@pytest.fixture(autouse=True)
+def _known_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's seed is an environment variable: no test leaves one behind."""
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_and_one_thread() -> None:
+    torch.set_num_threads(1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+@pytest.fixture
+def tiny_data() -> TinyDataModule:
+    return TinyDataModule()
+
+
+@pytest.fixture(params=gan_lightning.__all__)
+def gan_name(request: pytest.FixtureRequest) -> str:
+    """Each GAN of the catalogue in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def tiny_gan() -> Callable[..., AdversarialModule]:
+    """Builds a small GAN by the name of its class, with the same initial weights each time."""
+
+    def build(name: str, **overrides: Any) -> AdversarialModule:
+        torch.manual_seed(7)
+        numbers = {"image_shape": (1, 8, 8), "latent_dim": 6, **TINY.get(name, {"width": 4}), **overrides}
+        gan: AdversarialModule = getattr(gan_lightning, name)(**numbers)
+        return gan
+
+    return build
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Callable[..., Trainer]:
+    """Builds a silent trainer."""
+
+    def build(**overrides: Any) -> Trainer:
+        defaults: dict[str, Any] = {
+            "accelerator": "cpu",
+            "max_epochs": -1,
+            "default_root_dir": tmp_path,
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "limit_val_batches": 0,
+            "num_sanity_val_steps": 0,
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Trainer(**{**defaults, **overrides})
+
+    return build

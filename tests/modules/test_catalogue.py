@@ -1,0 +1,400 @@
+"""What every GAN of the catalogue must be: a new one joins by its name in ``gan_lightning.__all__``."""
+
+import inspect
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.optim import Adam, RMSprop
+
+import gan_lightning
+from gan_lightning import losses
+from gan_lightning.base import AdversarialModule
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "model"
+CATALOGUE = [getattr(gan_lightning, name) for name in gan_lightning.__all__]
+CONDITIONAL = [gan for gan in CATALOGUE if gan in {gan_lightning.CGAN, gan_lightning.ConditionalDCGAN}]
+UNCONDITIONAL = [gan for gan in CATALOGUE if gan not in CONDITIONAL]
+
+every_gan = pytest.mark.parametrize("gan", CATALOGUE, ids=lambda gan: gan.__name__)
+every_conditional_gan = pytest.mark.parametrize("gan", CONDITIONAL, ids=lambda gan: gan.__name__)
+every_unconditional_gan = pytest.mark.parametrize("gan", UNCONDITIONAL, ids=lambda gan: gan.__name__)
+
+COMMON = {
+    "latent_dim": 100,
+    "prior": "normal",
+    "n_critic": 1,
+    "lr": 2e-4,
+    "discriminator_lr": 2e-4,
+    "betas": (0.5, 0.999),
+    "discriminator_betas": (0.5, 0.999),
+    "lr_schedule": "constant",
+    "reuse_latents": False,
+    "optimizer": Adam,
+    "loss": losses.NonSaturatingLoss,
+    "penalties": {},
+    "num_classes": 0,
+}
+NO_MOMENTUM = {"betas": (0.0, 0.9), "discriminator_betas": (0.0, 0.9)}
+PAPERS = {
+    "GAN": COMMON,
+    "DCGAN": COMMON,
+    "LSGAN": {**COMMON, "loss": losses.LeastSquaresLoss},
+    "WGAN": {
+        **COMMON,
+        "loss": losses.WassersteinLoss,
+        "optimizer": RMSprop,
+        "lr": 5e-5,
+        "discriminator_lr": 5e-5,
+        "n_critic": 5,
+        "clip_value": 0.01,
+        "betas": (0.0, 0.99),  # RMSprop: no momentum, PyTorch's own smoothing
+        "discriminator_betas": (0.0, 0.99),
+    },
+    "WGANGP": {
+        **COMMON,
+        **NO_MOMENTUM,
+        "loss": losses.WassersteinLoss,
+        "latent_dim": 128,
+        "lr": 1e-4,
+        "discriminator_lr": 1e-4,
+        "n_critic": 5,
+        "penalties": {"gradient_penalty": 10.0},
+    },
+    "SNGAN": {**COMMON, **NO_MOMENTUM, "loss": losses.HingeLoss, "latent_dim": 128},
+    "CGAN": {**COMMON, "num_classes": 10},
+    "ConditionalDCGAN": {**COMMON, "num_classes": 10},
+}
+"""The values of rows 30 to 37 of the specification."""
+
+PARAMETERS = {
+    "GAN": (1_489_936, 533_505),
+    # An embedding of 50 in each player: 10 * 50 of the table, and 50 more inputs of the first layer.
+    "CGAN": (1_489_936 + 500 + 50 * 256, 533_505 + 500 + 50 * 512),
+}
+
+
+def arguments(gan):
+    """The arguments of a constructor and of those that its **kwargs reach, with their defaults."""
+    found = {}
+    for ancestor in gan.__mro__:
+        if not issubclass(ancestor, AdversarialModule):
+            break
+        if "__init__" in vars(ancestor):
+            parameters = inspect.signature(ancestor.__init__).parameters
+            found = {**{name: p.default for name, p in parameters.items()}, **found}
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                break
+    return found
+
+
+def small(gan, size=28, channels=1, **overrides):
+    torch.manual_seed(0)
+    numbers = {"image_shape": (channels, size, size), **({"width": 4} if "width" in arguments(gan) else {})}
+    return gan(**{**numbers, **overrides})
+
+
+def snake_case(name):
+    """CGAN -> cgan, ConditionalDCGAN -> conditional_dcgan."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def values(gan):
+    """What a module was built with, in the terms of the table."""
+    optimizers, _ = gan.configure_optimizers()
+    found = {name: getattr(gan, name) for name in COMMON if name not in {"optimizer", "loss", "penalties"}}
+    found["betas"], found["discriminator_betas"] = tuple(gan.betas), tuple(gan.discriminator_betas)
+    (found["optimizer"],) = {type(optimizer) for optimizer in optimizers}
+    found["loss"] = type(gan.loss)
+    found["penalties"] = {penalty.name: penalty.weight for penalty in gan.penalties}
+    if hasattr(gan, "clip_value"):
+        found["clip_value"] = gan.clip_value
+    return found
+
+
+def test_catalogue_is_unique_and_of_adversarial_modules():
+    assert len(set(gan_lightning.__all__)) == len(gan_lightning.__all__) == len(set(CATALOGUE))
+    assert all(issubclass(gan, AdversarialModule) for gan in CATALOGUE)
+
+
+def test_every_file_of_the_modules_folder_holds_one_gan_of_the_catalogue():
+    folder = Path(inspect.getsourcefile(gan_lightning.modules)).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert files == {snake_case(name) for name in gan_lightning.__all__}
+
+
+def test_every_model_config_is_of_a_gan_of_the_catalogue():
+    assert {path.stem for path in CONFIGS.iterdir()} == {snake_case(name) for name in gan_lightning.__all__}
+
+
+@every_gan
+def test_class_has_at_most_40_lines(gan):
+    assert len(inspect.getsource(gan).splitlines()) <= 40
+
+
+@every_gan
+def test_file_is_named_after_its_class(gan):
+    assert Path(inspect.getsourcefile(gan)).name == f"{snake_case(gan.__name__)}.py"
+
+
+@every_gan
+def test_docstring_cites_a_paper_and_tells_every_argument(gan):
+    text = inspect.getdoc(gan)
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}", text.splitlines()[0])
+    own = [name for name in inspect.signature(gan.__init__).parameters if name != "self"]
+    assert [name for name in own if not re.search(rf"^    {name}: ", text, re.MULTILINE)] == []
+
+
+@every_gan
+def test_config_has_at_most_15_lines_and_names_the_class(gan):
+    text = (CONFIGS / f"{snake_case(gan.__name__)}.yaml").read_text()
+    assert len(text.splitlines()) <= 15
+    assert yaml.safe_load(text)["model"]["class_path"] == gan.__name__
+
+
+@every_gan
+def test_config_holds_the_papers_values(gan):
+    config = yaml.safe_load((CONFIGS / f"{snake_case(gan.__name__)}.yaml").read_text())
+    chosen = config["model"]["init_args"]
+    width = {"width": 4} if "width" in chosen else {}
+    assert values(small(gan, **{**chosen, **width, "ema_decay": 0.0})) == PAPERS[gan.__name__]
+    defaults = arguments(gan)
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
+    assert told == {name: defaults[name] for name in chosen}
+
+
+@every_gan
+def test_defaults_are_the_papers_values(gan):
+    assert gan.__name__ in PAPERS, "add the paper's values to PAPERS"
+    assert values(small(gan, ema_decay=0.0)) == PAPERS[gan.__name__]
+
+
+@every_gan
+def test_defaults_are_mnist_with_a_moving_average_and_width_64(gan):
+    defaults = arguments(gan)
+    assert defaults["ema_decay"] == 0.999
+    assert defaults.get("width", 64) == 64
+    assert defaults.get("embedding_dim", 50) == 50
+    shape = inspect.signature(gan.__init__).parameters.get("image_shape")
+    assert shape is None or shape.default == (1, 28, 28)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_exact_parameter_counts(name):
+    gan = getattr(gan_lightning, name)()
+    counts = tuple(sum(p.numel() for p in player.parameters()) for player in (gan.generator, gan.discriminator))
+    assert counts == PARAMETERS[name]
+
+
+@every_gan
+def test_optimizers_hold_exactly_the_parameters_of_their_player_with_its_numbers(gan):
+    built = small(gan, lr=1e-3, discriminator_lr=2e-3, betas=(0.1, 0.2), discriminator_betas=(0.3, 0.4))
+    optimizers, _ = built.configure_optimizers()
+    players = (built.generator, built.discriminator)
+    for optimizer, player, lr, betas in zip(optimizers, players, (1e-3, 2e-3), ((0.1, 0.2), (0.3, 0.4)), strict=True):
+        (group,) = optimizer.param_groups
+        assert {id(p) for p in group["params"]} == {id(p) for p in player.parameters()}
+        assert group["lr"] == lr
+        assert (group["betas"] if "betas" in group else (group["momentum"], group["alpha"])) == betas
+
+
+@every_gan
+def test_constructor_takes_keyword_arguments_only(gan):
+    kinds = {p.kind for name, p in inspect.signature(gan.__init__).parameters.items() if name != "self"}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+    with pytest.raises(TypeError, match="positional argument"):
+        gan((1, 28, 28))
+
+
+@every_gan
+def test_unknown_argument_is_an_error_that_names_it(gan):
+    with pytest.raises(TypeError, match="'widht'"):
+        small(gan, 8, widht=4)
+
+
+@every_gan
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 1), (32, 3)])
+def test_samples_have_the_shape_and_range_of_images(gan, size, channels):
+    images = small(gan, size, channels).sample(3)
+    assert images.shape == (3, channels, size, size)
+    assert images.dtype == torch.float32
+    assert images.abs().max() <= 1
+    assert not images.requires_grad
+
+
+@every_gan
+def test_discriminator_gives_one_logit_an_image(gan):
+    built = small(gan)
+    for n in (4, 2):
+        assert built.judge(torch.randn(n, 1, 28, 28), torch.zeros(n, dtype=torch.int64)).shape == (n,)
+
+
+@every_gan
+def test_every_parameter_of_both_players_gets_a_gradient(gan):
+    built = small(gan, 8)
+    labels = torch.arange(4) % max(built.num_classes, 1)
+    fake = built.generate(built.sample_latent(4), labels)
+    built.judge(fake, labels).square().sum().backward()
+    without = [name for name, p in built.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert without == []
+
+
+@every_gan
+def test_samples_are_a_function_of_the_seed(gan):
+    built = small(gan, 8)
+    images = built.sample(4, seed=5)
+    torch.manual_seed(99)
+    assert built.sample(4, seed=5).equal(images)
+    assert not built.sample(4, seed=6).equal(images)
+    assert len({image.sum().item() for image in images}) == 4
+
+
+@every_gan
+def test_seeded_samples_leave_the_global_randomness_and_the_mode_alone(gan):
+    built = small(gan, 8)
+    before = torch.get_rng_state()
+    assert built.training
+    built.sample(2, seed=0)
+    assert torch.get_rng_state().equal(before)
+    assert all(module.training for module in built.modules())
+
+
+@every_gan
+def test_unseeded_samples_follow_the_global_seed_and_change_from_call_to_call(gan):
+    built = small(gan, 8)
+    torch.manual_seed(1)
+    first, second = built.sample(2), built.sample(2)
+    torch.manual_seed(1)
+    assert built.sample(2).equal(first)
+    assert not second.equal(first)
+
+
+@every_gan
+def test_same_seed_builds_the_same_weights(gan):
+    one, other = small(gan, 8).state_dict(), small(gan, 8).state_dict()
+    assert one.keys() == other.keys()
+    assert all(tensor.equal(other[name]) for name, tensor in one.items())
+
+
+@every_conditional_gan
+def test_conditional_samples_depend_on_the_label_and_repeat_in_turn(gan):
+    built = small(gan, 8, num_classes=3)
+    with torch.no_grad():
+        for embedding in (m for m in built.ema.modules() if isinstance(m, nn.Embedding)):
+            embedding.weight.mul_(10)
+    zeros, ones = built.sample(4, labels=0, seed=0), built.sample(4, labels=1, seed=0)
+    assert not zeros.equal(ones)
+    mixed = built.sample(4, labels=[0, 1], seed=0)
+    torch.testing.assert_close(mixed[0::2], zeros[0::2])
+    torch.testing.assert_close(mixed[1::2], ones[1::2])
+
+
+@every_conditional_gan
+@pytest.mark.parametrize("labels", [3, -1, [0, 3], [], torch.tensor([7]), 1.5, -0.5], ids=str)
+def test_label_out_of_range_is_an_error_that_names_it_and_the_legal_ones(gan, labels):
+    built = small(gan, 8, num_classes=3)
+    with pytest.raises(ValueError, match=rf"{gan.__name__}, integers from 0 to 2, got {re.escape(str(labels))}"):
+        built.sample(2, labels=labels)
+
+
+@every_unconditional_gan
+@pytest.mark.parametrize("labels", [0, [1, 2]], ids=str)
+def test_label_for_an_unconditional_gan_is_an_error_that_names_it(gan, labels):
+    with pytest.raises(ValueError, match=rf"{gan.__name__} is unconditional.*no labels, got {re.escape(str(labels))}"):
+        small(gan, 8).sample(2, labels=labels)
+
+
+NAN, INF = math.nan, math.inf
+
+
+@every_gan
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_critic", 0),
+        ("lr", 0),
+        ("lr", NAN),
+        ("discriminator_lr", -1e-4),
+        ("prior", "x"),
+        ("ema_decay", 1.0),
+        ("lr_schedule", "x"),
+    ],
+)
+def test_illegal_number_is_an_error_that_names_class_argument_and_value(gan, name, value):
+    with pytest.raises(ValueError, match=rf"{gan.__name__}: {name} must be .*got {re.escape(repr(value))}"):
+        small(gan, 8, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("latent_dim", 0),
+        ("n_critic", -1),
+        ("n_critic", 1.5),
+        ("n_critic", NAN),
+        ("lr", INF),
+        ("discriminator_lr", INF),
+        ("ema_decay", -0.1),
+        ("ema_decay", NAN),
+        ("betas", (1.0, 0.9)),
+        ("betas", (NAN, 0.9)),
+        ("betas", (0.5, -0.1)),
+        ("discriminator_betas", (0.5, 1.0)),
+    ],
+)
+def test_base_refuses_every_number_out_of_its_range(name, value):
+    with pytest.raises(ValueError, match=rf"GAN: {name} must be .*got {re.escape(repr(value))}"):
+        small(gan_lightning.GAN, 8, **{name: value})
+
+
+def arguments_of_their_own(*names):
+    """Each GAN with those of the arguments that stand in its own signature, which it must check itself."""
+    return [
+        pytest.param(gan, name, id=f"{gan.__name__}-{name}")
+        for gan in CATALOGUE
+        for name in names
+        if name in inspect.signature(gan.__init__).parameters
+    ]
+
+
+@pytest.mark.parametrize(("gan", "name"), arguments_of_their_own("gradient_penalty_weight", "clip_value"))
+@pytest.mark.parametrize("value", [-1.0, NAN, INF])
+def test_illegal_weight_is_an_error_that_tells_the_value(gan, name, value):
+    with pytest.raises(ValueError, match=f"got {value}"):
+        small(gan, 8, **{name: value})
+
+
+@pytest.mark.parametrize(("gan", "name"), arguments_of_their_own("width", "max_width", "num_classes", "embedding_dim"))
+def test_size_of_zero_is_an_error_that_names_the_argument(gan, name):
+    with pytest.raises(ValueError, match=f"{name} .*got 0"):
+        small(gan, 8, **{name: 0})
+
+
+@pytest.mark.parametrize("gan", [g for g in CATALOGUE if "dropout_prob" in arguments(g)], ids=lambda gan: gan.__name__)
+@pytest.mark.parametrize("value", [1.0, 1.5, NAN])
+def test_dropout_outside_zero_to_one_is_an_error_that_tells_the_value(gan, value):
+    with pytest.raises(ValueError, match=f"got {value}"):
+        small(gan, 8, dropout_prob=value)
+
+
+def test_prior_and_schedule_errors_name_the_legal_values():
+    with pytest.raises(ValueError, match="prior must be one of normal, uniform, got 'x'"):
+        small(gan_lightning.GAN, 8, prior="x")
+    with pytest.raises(ValueError, match="one of constant, linear, cosine, got 'x'"):
+        small(gan_lightning.GAN, 8, lr_schedule="x")
+
+
+@pytest.mark.parametrize("gan", [g for g in CATALOGUE if "width" in arguments(g)], ids=lambda gan: gan.__name__)
+@pytest.mark.parametrize(("height", "width"), [(28, 32), (7, 7)])
+def test_image_size_that_a_convolutional_gan_cannot_make_is_an_error_that_names_it(gan, height, width):
+    with pytest.raises(ValueError, match=f"cannot make {height}x{width} images"):
+        small(gan, image_shape=(1, height, width))
+
+
+def test_snake_case():
+    names = ["GAN", "CGAN", "ConditionalDCGAN", "WGANGP", "R3GAN"]
+    assert [snake_case(name) for name in names] == ["gan", "cgan", "conditional_dcgan", "wgangp", "r3gan"]

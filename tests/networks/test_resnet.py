@@ -1,0 +1,157 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
+
+from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalise
+from gan_lightning.networks.resnet import DownBlock, FlatBlock, UpBlock
+
+
+def convolve(layer, x):
+    return conv2d(x, layer.weight, layer.bias, padding=layer.kernel_size[0] // 2)
+
+
+def convolutions(block):
+    return [layer for layer in block.residual if isinstance(layer, nn.Conv2d)]
+
+
+def test_up_block_is_a_convolution_of_the_upsampled_beside_a_shortcut_of_the_upsampled():
+    torch.manual_seed(0)
+    block, x = UpBlock(3, 5, nn.Identity).double(), torch.randn(2, 3, 4, 4).double()
+    first, second = convolutions(block)
+    residual = convolve(second, relu(convolve(first, interpolate(relu(x), scale_factor=2))))
+    shortcut = convolve(block.shortcut, interpolate(x, scale_factor=2))
+    torch.testing.assert_close(block(x), residual + shortcut, rtol=0, atol=1e-12)
+
+
+def test_up_block_normalises_before_each_relu():
+    block = UpBlock(3, 5, nn.BatchNorm2d)
+    kinds = [type(layer) for layer in block.residual]
+    assert kinds[:2] == kinds[3:5] == [nn.BatchNorm2d, nn.ReLU]
+    assert [block.residual[k].num_features for k in (0, 3)] == [3, 5]
+
+
+def test_down_block_pools_both_of_its_branches():
+    torch.manual_seed(0)
+    block, x = DownBlock(3, 5).double(), torch.randn(2, 3, 4, 4).double()
+    first, second = convolutions(block)
+    residual = avg_pool2d(convolve(second, relu(convolve(first, relu(x)))), 2)
+    shortcut = avg_pool2d(convolve(block.shortcut, x), 2)
+    torch.testing.assert_close(block(x), residual + shortcut, rtol=0, atol=1e-12)
+
+
+def test_flat_block_adds_its_input():
+    torch.manual_seed(0)
+    block, x = FlatBlock(3).double(), torch.randn(2, 3, 4, 4).double()
+    first, second = convolutions(block)
+    torch.testing.assert_close(block(x), x + convolve(second, relu(convolve(first, relu(x)))), rtol=0, atol=1e-12)
+
+
+def test_blocks_do_not_change_their_input():
+    x = torch.randn(2, 3, 4, 4)
+    before = x.clone()
+    for block in (UpBlock(3, 3, nn.Identity), DownBlock(3, 3), FlatBlock(3)):
+        block(x)
+        assert x.equal(before)
+
+
+def test_first_block_of_discriminator_sees_negative_pixels():
+    torch.manual_seed(0)
+    block = ResNetDiscriminator((1, 8, 8), width=4).double().blocks[0]
+    first, second = convolutions(block)
+    x = -torch.rand(2, 1, 8, 8).double()  # a ReLU would make them all 0
+    residual = avg_pool2d(convolve(second, relu(convolve(first, x))), 2)
+    torch.testing.assert_close(block(x), residual + avg_pool2d(convolve(block.shortcut, x), 2), rtol=0, atol=1e-12)
+
+
+def test_logit_is_linear_in_the_sum_over_pixels():
+    torch.manual_seed(0)
+    discriminator, x = ResNetDiscriminator((1, 16, 16), width=4), torch.randn(3, 1, 16, 16)
+    features = relu(discriminator.blocks(x))
+    assert features.shape == (3, 8, 4, 4)
+    torch.testing.assert_close(discriminator(x), discriminator.linear(features.sum((2, 3))).flatten())
+
+
+def test_widths_double_at_each_halving_up_to_the_maximum():
+    with torch.device("meta"):
+        generator = ResNetGenerator((3, 64, 64), width=64, max_width=256)
+        discriminator = ResNetDiscriminator((3, 64, 64), width=64, max_width=256)
+    up = [block.shortcut.out_channels for block in generator.layers if isinstance(block, UpBlock)]
+    down = [block.shortcut.out_channels for block in discriminator.blocks if isinstance(block, DownBlock)]
+    assert generator.layers[0].out_features == 256 * 4 * 4
+    assert up == [256, 256, 128, 64]
+    assert down == [64, 128, 256, 256]
+
+
+def test_defaults_at_64_pixels_go_from_1024_to_64_feature_maps():
+    with torch.device("meta"):
+        generator, discriminator = ResNetGenerator((3, 64, 64)), ResNetDiscriminator((3, 64, 64))
+    assert generator.layers[0].in_features == 128
+    assert generator.layers[0].out_features == 1024 * 4 * 4
+    assert [b.shortcut.out_channels for b in generator.layers if isinstance(b, UpBlock)] == [512, 256, 128, 64]
+    assert discriminator.linear.in_features == 512
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [8, 28, 32, 64, 96])
+def test_every_size_is_made_in_range_and_judged(size, channels):
+    shape = (channels, size, size)
+    images = ResNetGenerator(shape, latent_dim=5, width=2, max_width=4)(1e4 * torch.randn(2, 5))
+    assert images.shape == (2, *shape)
+    assert images.abs().max() <= 1
+    discriminator = ResNetDiscriminator(shape, width=2, max_width=4)
+    for n in (2, 1):
+        assert discriminator(images[:n]).shape == (n,)
+
+
+@pytest.mark.parametrize("network", [ResNetGenerator, ResNetDiscriminator])
+@pytest.mark.parametrize(("height", "width"), [(30, 30), (36, 36), (7, 7), (28, 32), (0, 0)])
+def test_impossible_size_is_an_error_that_names_it(network, height, width):
+    with pytest.raises(ValueError, match=f"cannot make {height}x{width} images: they must be square"):
+        network((1, height, width))
+
+
+@pytest.mark.parametrize("spectral", [False, True], ids=["plain", "spectral"])
+def test_critic_judges_each_image_independently_of_its_batch(spectral):
+    torch.manual_seed(0)
+    critic = ResNetDiscriminator((1, 16, 16), width=4).double()
+    if spectral:
+        critic = spectral_normalise(critic).eval()
+    images = torch.randn(4, 1, 16, 16).double()
+    alone = torch.cat([critic(images[k : k + 1]) for k in range(4)])
+    torch.testing.assert_close(critic(images), alone, rtol=0, atol=1e-10)
+
+
+def test_gradient_of_a_logit_is_zero_at_the_other_images():
+    critic = ResNetDiscriminator((1, 8, 8), width=4)
+    images = torch.randn(3, 1, 8, 8, requires_grad=True)
+    (gradient,) = torch.autograd.grad(critic(images)[1], images)
+    assert gradient.flatten(1).abs().sum(1).ne(0).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("norm", "independent"), [(nn.Identity, True), (nn.BatchNorm2d, False)])
+def test_only_without_norm_is_each_made_image_independent_of_its_batch(norm, independent):
+    torch.manual_seed(0)
+    generator = ResNetGenerator((1, 8, 8), 5, 4, norm=norm).double()
+    latents = torch.randn(4, 5).double()
+    assert torch.allclose(generator(latents)[:2], generator(latents[:2]), rtol=0, atol=1e-12) is independent
+
+
+def test_labels_are_ignored():
+    generator, discriminator = ResNetGenerator((1, 8, 8), 5, 2).eval(), ResNetDiscriminator((1, 8, 8), 2)
+    latents, labels = torch.randn(2, 5), torch.tensor([0, 1])
+    images = generator(latents)
+    assert generator(latents, labels).equal(images)
+    assert discriminator(images, labels).equal(discriminator(images))
+
+
+def test_channels_last_gives_the_same():
+    torch.manual_seed(0)
+    generator, critic = ResNetGenerator((3, 16, 16), 5, 4).double(), ResNetDiscriminator((3, 16, 16), 4).double()
+    latents = torch.randn(4, 5).double()
+    images = generator(latents)
+    logits = critic(images)
+    for network in (generator, critic):
+        network.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(generator(latents), images, rtol=0, atol=1e-12)
+    torch.testing.assert_close(critic(images.to(memory_format=torch.channels_last)), logits, rtol=0, atol=1e-10)

@@ -1,0 +1,129 @@
+"""Checkpoint files: what is in them, who may load them, and what is refused."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+import gan_lightning
+from gan_lightning.base import AdversarialModule
+from gan_lightning.checkpoints import read_checkpoint
+from gan_lightning.modules import DCGAN, GAN
+
+
+@pytest.fixture
+def save(
+    tiny_gan: Callable[..., AdversarialModule], trainer: Callable[..., Trainer], tiny_data: Any, tmp_path: Path
+) -> Any:
+    """Trains a GAN for a step and saves it."""
+
+    def build(name: str, **overrides: Any) -> tuple[AdversarialModule, Path]:
+        gan = tiny_gan(name, **overrides)
+        fit = trainer(max_steps=1)
+        fit.fit(gan, tiny_data)
+        fit.save_checkpoint(tmp_path / "gan.ckpt")
+        return gan.eval(), tmp_path / "gan.ckpt"
+
+    return build
+
+
+def test_load_finds_the_class_and_gives_the_same_samples(save: Any, gan_name: str) -> None:
+    gan, path = save(gan_name)
+    loaded = gan_lightning.load(path)
+    assert type(loaded) is type(gan)
+    assert not loaded.training
+    assert torch.equal(loaded.sample(4, seed=0), gan.sample(4, seed=0))
+    assert loaded.hparams == gan.hparams
+
+
+def test_hyperparameters_are_plain_values_of_the_outermost_constructor(save: Any) -> None:
+    _, path = save("WGANGP", lr=3e-4)
+    assert read_checkpoint(path)["hyper_parameters"] == {
+        "image_shape": (1, 8, 8),
+        "latent_dim": 6,
+        "width": 4,
+        "n_critic": 2,
+        "lr": 3e-4,
+    }
+
+
+def test_a_users_own_variant_keeps_what_it_was_called_with(save: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wide(DCGAN):
+        def __init__(self, *, factor: int = 2, width: int = 4, **kwargs: Any) -> None:
+            super().__init__(width=factor * width, **kwargs)
+
+    monkeypatch.setattr(gan_lightning, "Wide", Wide, raising=False)
+    gan, path = save("Wide", factor=3)
+    assert torch.equal(Wide.load_from_checkpoint(path).sample(2, seed=0), gan.sample(2, seed=0))
+    with pytest.raises(ValueError, match=r"holds a Wide, which is not in the catalogue: .*DCGAN.*Wide\.load_from"):
+        gan_lightning.load(path)
+
+
+def test_a_checkpoint_of_another_class_is_refused(save: Any) -> None:
+    _, path = save("GAN")
+    with pytest.raises(ValueError, match="checkpoint of GAN, not of DCGAN"):
+        DCGAN.load_from_checkpoint(path)
+
+
+def test_a_trainer_refuses_a_checkpoint_of_another_class(
+    save: Any, tiny_gan: Callable[..., AdversarialModule], trainer: Callable[..., Trainer], tiny_data: Any
+) -> None:
+    _, path = save("GAN")
+    with pytest.raises(ValueError, match="checkpoint of GAN, not of DCGAN"):
+        trainer(max_steps=2).fit(tiny_gan("DCGAN"), tiny_data, ckpt_path=path)
+
+
+def test_arguments_can_be_overridden_on_loading(save: Any) -> None:
+    _, path = save("GAN")
+    assert GAN.load_from_checkpoint(path, lr=0.5).lr == 0.5
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at '.*nothing\.ckpt'"):
+        gan_lightning.load(tmp_path / "nothing.ckpt")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_called_damaged(save: Any, keep: float) -> None:
+    _, path = save("GAN")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    with pytest.raises(ValueError, match=r"gan\.ckpt.*(damaged|not a checkpoint)"):
+        gan_lightning.load(path)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "page.ckpt"
+    path.write_text("<!DOCTYPE html>")
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        gan_lightning.load(path)
+    torch.save({"weights": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="names no class"):
+        gan_lightning.load(path)
+
+
+class _Malicious:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("form", ["torch", "pickle"])
+def test_a_malicious_pickle_is_refused_and_not_run(save: Any, tmp_path: Path, form: str) -> None:
+    _, path = save("GAN")
+    content = {**torch.load(path, weights_only=True), "callbacks": _Malicious(tmp_path / "owned")}
+    if form == "torch":
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    for load in (gan_lightning.load, GAN.load_from_checkpoint):
+        with pytest.raises(ValueError, match="Refused to load"):
+            load(path)
+    assert not (tmp_path / "owned").exists()

@@ -1,0 +1,57 @@
+"""What the README says holds: its files exist, its Python runs, its commands parse."""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch import Trainer
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("&& ")[-1]
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if "gan-lightning fit" in line or "gan-lightning test" in line
+]
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|docs|notebooks)/[\w./-]+\w", README))))
+def test_files_that_the_readme_names_exist(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_of_the_readme_parse(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["gan-lightning"])
+    with pytest.raises(SystemExit) as caught:
+        main([*shlex.split(command)[1:], "--print_config"])
+    assert caught.value.code == 0
+    assert "class_path" in capsys.readouterr().out
+
+
+def test_python_of_the_readme_runs(
+    tiny_gan: Callable[..., AdversarialModule], trainer: Callable[..., Trainer], tiny_data: Any, tmp_path: Path
+) -> None:
+    fit = trainer(max_steps=1)
+    fit.fit(tiny_gan("DCGAN"), tiny_data)
+    fit.save_checkpoint(tmp_path / "best.ckpt")
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block.replace("runs/<run>/checkpoints/best.ckpt", str(tmp_path / "best.ckpt")), names)
+    assert names["images"].shape == (64, 1, 8, 8)
+    gan = names["SNLSGAN"](image_shape=(1, 8, 8), width=4)
+    fit = trainer(max_steps=1)
+    fit.fit(gan, tiny_data)
+    fit.save_checkpoint(tmp_path / "own.ckpt")
+    assert names["SNLSGAN"].load_from_checkpoint(tmp_path / "own.ckpt").sample(2).shape == (2, 1, 8, 8)

@@ -1,0 +1,98 @@
+"""A run that is stopped and resumed equals one that never stopped, bit by bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+
+from gan_lightning.base import AdversarialModule
+
+Build = Callable[..., AdversarialModule]
+BuildTrainer = Callable[..., Trainer]
+
+
+class Losses(Callback):
+    """Records what is logged, by step."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, dict[str, float]] = {}
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        self.seen[trainer.global_step] = {key: float(value) for key, value in trainer.callback_metrics.items()}
+
+
+def final_state(trainer: Trainer, gan: AdversarialModule) -> dict[str, Any]:
+    optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
+    return {
+        "module": gan.state_dict(),
+        "optimizers": optimizers,
+        "schedules": [c.scheduler.state_dict() for c in trainer.lr_scheduler_configs],
+    }
+
+
+def run(build: Any, trainer: BuildTrainer, data: Any, steps: int, ckpt: Path | None = None, **options: Any) -> Any:
+    seed_everything(5, verbose=False)
+    losses = Losses()
+    gan = build()
+    fit = trainer(max_steps=steps, log_every_n_steps=1, callbacks=[losses, *options.pop("callbacks", [])], **options)
+    fit.fit(gan, data, ckpt_path=ckpt)
+    return fit, final_state(fit, gan), losses.seen
+
+
+# An epoch has 8 batches for n_critic of 1, 4 for 2: steps 3 and 5 are in the middle of one, 8 is its end.
+@pytest.mark.parametrize("stop", [3, 5, 8])
+def test_resumed_equals_uninterrupted(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, stop: int
+) -> None:
+    def build() -> AdversarialModule:
+        return tiny_gan(gan_name)
+
+    _, expected, all_losses = run(build, trainer, tiny_data, 11)
+    fit, _, early_losses = run(build, trainer, tiny_data, stop)
+    fit.save_checkpoint(tmp_path / "stop.ckpt")
+    _, resumed, late_losses = run(build, trainer, tiny_data, 11, tmp_path / "stop.ckpt")
+    torch.testing.assert_close(resumed, expected, rtol=0, atol=0)
+    assert {**early_losses, **late_losses} == all_losses
+    assert len(late_losses) == 11 - stop
+
+
+def test_evaluation_and_sampling_do_not_change_training(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
+    class Sampling(Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+            module.sample(3)
+            torch.rand(7)
+
+    def build() -> AdversarialModule:
+        return tiny_gan("GAN")
+
+    _, plain, _ = run(build, trainer, tiny_data, 9)
+    _, watched, _ = run(build, trainer, tiny_data, 9, callbacks=[Sampling()], limit_val_batches=2, val_check_interval=2)
+    torch.testing.assert_close(watched, plain, rtol=0, atol=0)
+
+
+def test_another_seed_is_another_run(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
+    results = []
+    for seed in (5, 6):
+        seed_everything(seed, verbose=False)
+        gan = tiny_gan("GAN")
+        trainer(max_steps=2).fit(gan, tiny_data)
+        results.append(gan.generator.layers[0].weight.clone())  # type: ignore[union-attr, index]
+    assert not torch.equal(*results)
+
+
+def test_schedules_are_restored(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path) -> None:
+    rates: list[float] = []
+
+    class Rates(Callback):
+        def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    gan = tiny_gan("DCGAN", lr=1.0, lr_schedule="linear")
+    fit = trainer(max_steps=4)
+    fit.fit(gan, tiny_data)
+    fit.save_checkpoint(tmp_path / "stop.ckpt")
+    trainer(max_steps=8, callbacks=[Rates()]).fit(gan, tiny_data, ckpt_path=tmp_path / "stop.ckpt")
+    assert rates[1:] == pytest.approx([1 - step / 8 for step in (5, 6, 7)])
