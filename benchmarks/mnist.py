@@ -86,7 +86,7 @@ def measure_speed(name: str, root: str, runs: str) -> dict[str, Any]:
     with (cli.run_directory / "metrics.csv").open() as file:
         rates = [float(row["train/images_per_second"]) for row in csv.DictReader(file)]
     rate = statistics.median(rates[1:])
-    minutes = 5000 * cli.datamodule.batch_size * cli.model.n_critic / rate / 60
+    minutes = 10_000 * cli.datamodule.batch_size * cli.model.n_critic / rate / 60
     return {"images_per_second": rate, "minutes": minutes, "speed_device": device()}
 
 

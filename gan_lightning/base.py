@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -46,7 +47,7 @@ class AdversarialModule(SamplingModule):
         discriminator_betas: Adam's, of D; by default G's.
         lr_schedule: Factor of both learning rates over the run: "constant", "linear" to 0, or "cosine" to 0.
         ema_decay: Decay a step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
-        gradient_penalty_weight: λ of WGAN-GP's penalty, at least 0; no penalty is right for a D with batch norm.
+        gradient_penalty_weight: λ of WGAN-GP's penalty, at least 0. No penalty goes with a D that has batch norm.
         r1_weight: γ of R1, at least 0.
         r2_weight: γ of R2, at least 0.
 
@@ -57,7 +58,7 @@ class AdversarialModule(SamplingModule):
         images_seen: Real images that D has been trained on, over all ranks; a buffer.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range, or a penalty meets batch norm.
     """
 
     images_seen: Tensor
@@ -113,6 +114,11 @@ class AdversarialModule(SamplingModule):
             check_choice(list(LR_SCHEDULES), lr_schedule=self.lr_schedule)
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
+        if self.penalties and any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules()):
+            raise ValueError(
+                f"{type(self).__name__}: {self.penalties[0].name} penalises the gradient at each image by itself, but "
+                "D's batch norm mixes the images of a batch. Set the weight to 0, or take WGANGP, SNGAN or GAN."
+            )
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
@@ -164,7 +170,7 @@ class AdversarialModule(SamplingModule):
             latents = self.sample_latent(len(real))
         with self._updating(optimizer_g, "g") as terms:
             terms.update(self.generator_terms(real, self.generate(latents, labels), labels))
-        self._finish_step(len(batch[0]))
+        self._finish_step(len(real) * self.n_critic)
 
     def _micro_batches(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         size = len(images) // self.n_critic

@@ -43,6 +43,7 @@ IDLE_WARNINGS = (
     "Couldn't infer the batch indices",
     "Checkpoint directory .* exists and is not empty",
     "Be aware that when using `ckpt_path`, callbacks used to create",
+    "JsonargparseDeprecationWarning",
     "``instantiate_classes`` was deprecated",
     "skip_none parameter was deprecated",
 )

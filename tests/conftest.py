@@ -118,3 +118,8 @@ def trainer(tmp_path: Path) -> Callable[..., Trainer]:
             return Trainer(**{**defaults, **overrides})
 
     return build
+
+
+@pytest.fixture
+def mean_features() -> MeanFeatures:
+    return MeanFeatures()

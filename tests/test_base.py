@@ -291,3 +291,17 @@ def test_samples_come_from_the_average_where_there_is_one(tiny_gan: Build) -> No
     assert averaged.sample(2).abs().sum() > 0
     assert raw.ema is None
     assert raw.sample(2).abs().sum() == 0
+
+
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1", "r2"])
+def test_penalties_join_any_gan_whose_d_has_no_batch_norm(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, penalty: str
+) -> None:
+    gan = tiny_gan("GAN", **{f"{penalty}_weight": 2.0})
+    fit = trainer(max_steps=1, log_every_n_steps=1)
+    fit.fit(gan, tiny_data)
+    logged = {key: float(value) for key, value in fit.callback_metrics.items()}
+    assert logged["train/d_loss"] == pytest.approx(logged["train/d_adversarial"] + logged[f"train/d_{penalty}"])
+    assert logged[f"train/d_{penalty}"] > 0
+    with pytest.raises(ValueError, match=f"DCGAN: {penalty} penalises .* batch norm mixes"):
+        tiny_gan("DCGAN", image_shape=(1, 16, 16), **{f"{penalty}_weight": 2.0})

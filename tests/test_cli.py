@@ -293,7 +293,7 @@ def test_print_config_and_help_are_clean(command: Command, capsys: pytest.Captur
         (["--model.lr=fast"], "Expected a <class 'float'>. Got value: fast"),
         (["--trainer.max_steps=few"], "Expected a <class 'int'>. Got value: few"),
         (["--data.image_size=30"], "image_size is 30, but MNIST is made in 28 or 32"),
-        (["--model.n_critic=0"], "DCGAN: n_critic must be at least 1, got 0"),
+        (["--model.n_critic=0"], "DCGAN: n_critic must be an integer, at least 1, got 0"),
         (["--model.prior=cauchy"], "cauchy"),
         (["--config=nothing.yaml"], "nothing.yaml'"),
         (["--ckpt_path=nothing.ckpt"], "There is no checkpoint at 'nothing.ckpt'"),

@@ -2,6 +2,7 @@
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 SHOWN = {
     "d": "train/d_loss",
@@ -21,6 +22,10 @@ class Progress(TQDMProgressBar):
 
     def __init__(self, refresh_rate: int = 20) -> None:
         super().__init__(refresh_rate=refresh_rate)
+
+    def init_validation_tqdm(self) -> Tqdm:
+        """No bar of its own: a validation takes moments."""
+        return Tqdm(disable=True)
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
