@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from gan_lightning.cli import GANCLI
 
@@ -86,7 +87,8 @@ def measure_speed(name: str, root: str, runs: str) -> dict[str, Any]:
     with (cli.run_directory / "metrics.csv").open() as file:
         rates = [float(row["train/images_per_second"]) for row in csv.DictReader(file)]
     rate = statistics.median(rates[1:])
-    minutes = 10_000 * cli.datamodule.batch_size * cli.model.n_critic / rate / 60
+    steps = yaml.safe_load((HERE / "mnist.yaml").read_text())["trainer"]["max_steps"]
+    minutes = steps * cli.datamodule.batch_size * cli.model.n_critic / rate / 60
     return {"images_per_second": rate, "minutes": minutes, "speed_device": device()}
 
 
