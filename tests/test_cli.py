@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 
 import gan_lightning
+from gan_lightning.callbacks import LastCheckpoint, SampleGrid
 from gan_lightning.checkpoints import read_checkpoint
 from gan_lightning.cli import main
 
@@ -150,6 +151,35 @@ def test_a_stopped_run_goes_on_to_the_same_end(command: Command, tmp_path: Path)
     ]
     assert losses[0] == losses[1]
     assert len(losses[0]) == 6
+
+
+@pytest.mark.parametrize("stop", [2, 3])
+def test_a_run_killed_between_checkpoints_loses_one_period(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """No handler runs: the periodic checkpoint, of a step within the epoch, is what is left."""
+    options = ["--trainer.log_every_n_steps=1", "--last.every_n_steps=2"]
+    command(*fit("dcgan", *options, "--run_name=whole", steps=6))
+
+    class Killed(BaseException):
+        pass
+
+    def die(self: Any, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == stop:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LastCheckpoint, "on_exception", lambda *_: None)
+        patch.setattr(SampleGrid, "on_train_batch_start", die)
+        with pytest.raises(Killed):
+            command(*fit("dcgan", *options, "--run_name=parts", steps=6))
+    folder = tmp_path / "runs" / "parts" / "checkpoints"
+    assert read_checkpoint(folder / "last.ckpt")["global_step"] == 2
+    command(*fit("dcgan", *options, "--run_name=parts", "--ckpt_path=last", steps=6))
+    whole = read_checkpoint(tmp_path / "runs" / "whole" / "checkpoints" / "last.ckpt")
+    parts = read_checkpoint(folder / "last.ckpt")
+    torch.testing.assert_close(parts["state_dict"], whole["state_dict"], rtol=0, atol=0)
+    torch.testing.assert_close(parts["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
 
 
 def test_last_means_the_newest_run_of_the_gan_or_a_fresh_start(command: Command, tmp_path: Path) -> None:

@@ -9,8 +9,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 class Throughput(Callback):
     """Logs ``train/images_seen`` and ``train/images_per_second``: real images D is trained on, without validation."""
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count."""
+        self._restart(pl_module)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew: between epochs other things are done."""
         self._restart(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
