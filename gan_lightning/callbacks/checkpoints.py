@@ -1,7 +1,7 @@
 """BestCheckpoint and LastCheckpoint."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -31,6 +31,8 @@ class BestCheckpoint(_RunCheckpoint):
 class LastCheckpoint(_RunCheckpoint):
     """Keeps ``checkpoints/last.ckpt``: written periodically, at the end, and when training is interrupted or fails.
 
+    A state in the middle of a step, where D is ahead of G, is never written: the last one of whole steps stays.
+
     Args:
         every_n_steps: Updates of G from one to the next; by default it is written after each epoch.
     """
@@ -39,6 +41,12 @@ class LastCheckpoint(_RunCheckpoint):
         super().__init__(
             filename="last", every_n_train_steps=every_n_steps, save_on_exception=True, enable_version_counter=False
         )
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write the state of the last whole step, if nothing was done since."""
+        progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+        if progress.started == progress.processed:
+            super().on_exception(trainer, pl_module, exception)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the last state, unless that was just done."""

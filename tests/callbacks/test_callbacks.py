@@ -103,6 +103,26 @@ def test_last_is_written_periodically_and_when_training_fails(
     assert read_checkpoint(path)["global_step"] == 5
 
 
+def test_a_failure_within_a_step_leaves_the_last_whole_step(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gan = tiny_gan("GAN")
+    fit = trainer(max_steps=9, callbacks=[LastCheckpoint(every_n_steps=2)], enable_checkpointing=True)
+
+    def fail(*_: Any) -> None:  # when D has moved and G has not
+        if fit.global_step == 5:
+            raise RuntimeError("out of memory")
+        return original(*_)
+
+    original = gan.generator_terms
+    monkeypatch.setattr(gan, "generator_terms", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit.fit(gan, tiny_data)
+    checkpoint = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    assert checkpoint["global_step"] == 4
+    assert [state["state"][0]["step"] for state in checkpoint["optimizer_states"]] == [4, 4]
+
+
 def test_throughput_counts_the_reals_of_all_updates_of_d(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path
 ) -> None:
