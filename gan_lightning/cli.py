@@ -207,6 +207,18 @@ class GANCLI(LightningCLI):
             f"  {report or 'not evaluated: training ended before the first validation, see trainer.val_check_interval'}"
         )
 
+    @rank_zero_only
+    def after_test(self) -> None:
+        """Print the score with its protocol."""
+        print(self.evaluation.report)
+
+    after_validate = after_test
+
+    @rank_zero_only
+    def after_predict(self) -> None:
+        """Say where the images are."""
+        print(f"Wrote images to {self.run_directory / 'predictions'}.")
+
     @property
     def evaluation(self) -> Evaluation:
         """The callback that judges the GAN."""
@@ -235,7 +247,8 @@ def main(args: list[str] | None = None) -> None:
     try:
         if command == ["generate"]:
             options = sys.argv[2:] if args is None else args[1:]
-            auto_cli(generate, args=options, as_positional=False, parser_class=Parser, prog="gan-lightning generate")
+            about: dict[str, Any] = {"prog": "gan-lightning generate", "description": "Make images from a checkpoint."}
+            auto_cli(generate, args=options, as_positional=False, parser_class=Parser, **about)
         else:
             _check_yaml(sys.argv[1:] if args is None else args)
             GANCLI(args)

@@ -122,9 +122,10 @@ def test_validate_test_and_predict_take_the_gan_from_the_checkpoint(
     common = fit("dcgan")[1:5]  # data and model config: a width of 64, which is not the checkpoint's
     limits = ["--trainer.accelerator=cpu", "--evaluation.num_samples=20", "--evaluation.test_num_samples=30"]
     checkpoint = ["--ckpt_path", str(trained / "checkpoints" / "best.ckpt")]
-    command("validate", *common, *limits, *checkpoint)
-    command("test", *common, *limits, *checkpoint)
-    command("predict", *common, "--trainer.accelerator=cpu", *checkpoint, "--trainer.limit_predict_batches=1")
+    assert "20 fakes (EMA, seed 0) against 1000 val images" in command("validate", *common, *limits, *checkpoint)
+    assert "30 fakes (EMA, seed 0) against 2500 test images" in command("test", *common, *limits, *checkpoint)
+    some = ["--trainer.accelerator=cpu", "--trainer.limit_predict_batches=1"]
+    assert "predictions" in command("predict", *common, *some, *checkpoint)
     runs = {path.name.split("-2")[0]: path for path in (tmp_path / "runs").iterdir()}
     assert runs.keys() == {"a", "cache", "dcgan-validate", "dcgan-test", "dcgan-predict"}
     rows = list(csv.DictReader((runs["dcgan-test"] / "metrics.csv").open()))
