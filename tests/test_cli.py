@@ -124,13 +124,12 @@ def test_validate_test_and_predict_take_the_gan_from_the_checkpoint(
     checkpoint = ["--ckpt_path", str(trained / "checkpoints" / "best.ckpt")]
     assert "20 fakes (EMA, seed 0) against 1000 val images" in command("validate", *common, *limits, *checkpoint)
     assert "30 fakes (EMA, seed 0) against 2500 test images" in command("test", *common, *limits, *checkpoint)
-    some = ["--trainer.accelerator=cpu", "--trainer.limit_predict_batches=1"]
-    assert "predictions" in command("predict", *common, *some, *checkpoint)
+    assert "predictions" in command("predict", *common, "--trainer.accelerator=cpu", *checkpoint)
     runs = {path.name.split("-2")[0]: path for path in (tmp_path / "runs").iterdir()}
     assert runs.keys() == {"a", "cache", "dcgan-validate", "dcgan-test", "dcgan-predict"}
     rows = list(csv.DictReader((runs["dcgan-test"] / "metrics.csv").open()))
     assert float(rows[0]["test/fid_mnist"]) > 0
-    assert len(list((runs["dcgan-predict"] / "predictions").glob("*.png"))) == 500
+    assert len(list((runs["dcgan-predict"] / "predictions").glob("*.png"))) == 2500
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(command: Command, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class ConditionalDCGAN(AdversarialModule):
         generator = DCGANGenerator(image_shape, latent_dim + embedding_dim, width)
         discriminator = DCGANDiscriminator((channels + 1, height, image_width), width)
         super().__init__(
-            ConcatLabels(generator, num_classes, (embedding_dim,)),
+            ConcatLabels(generator, num_classes, (embedding_dim,), init_std=0.1),
             ConcatLabels(discriminator, num_classes, (1, height, image_width)),
             NonSaturatingLoss(),
             latent_dim=latent_dim,
