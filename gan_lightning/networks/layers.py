@@ -46,8 +46,9 @@ class ConcatLabels(nn.Module):
         network: Its input has ``shape[0]`` more features or channels than what the caller gives.
         num_classes: Labels are in [0, num_classes).
         shape: Of the embedding: (E,) to be put beside a flattened input, or (1, H, W) beside an image.
-        init_std: Standard deviation of the initial embedding. On MNIST a discriminator learns the classes with 1, not
-            with 0.1, while a generator of multi-layer perceptrons that starts with more than 0.1 hardly learns at all.
+        init_std: Standard deviation of the initial embedding. On MNIST a discriminator learns the classes with 1, and
+            not with 0.1. A generator wants 0.1: with 1, that of CGAN hardly learns, and that of ConditionalDCGAN comes
+            to make one image a class, whatever the latent.
     """
 
     def __init__(self, network: nn.Module, num_classes: int, shape: tuple[int, ...], init_std: float = 1.0) -> None:
