@@ -151,6 +151,7 @@ class GANCLI(LightningCLI):
             self._resumed_run = found[-1].parents[1] if self.config.subcommand == "fit" else None
         elif self.config.subcommand == "fit":
             config.ckpt_path = None
+            self._resumed_run = root / runs if config.run_name else None  # it may have ended before it saved anything
         else:
             raise FileNotFoundError(
                 f"There is no '{config.ckpt_path}' checkpoint below {root}/{runs}. "
@@ -276,9 +277,11 @@ def _silence() -> None:
 
 def _check_yaml(args: list[str]) -> None:
     """Name the file that is not YAML; jsonargparse does not."""
-    for option, value in itertools.pairwise([*" ".join(args).replace("--config=", "--config ").split(" "), ""]):
-        if option in {"--config", "-c"} and Path(value).is_file():
+    for option, following in itertools.pairwise([*args, ""]):
+        name, _, value = option.partition("=")
+        path = Path(value or following)
+        if name in {"--config", "-c"} and path.is_file():
             try:
-                yaml.safe_load(Path(value).read_text())
+                yaml.safe_load(path.read_text())
             except yaml.YAMLError as error:
-                raise ValueError(f"'{value}' is not YAML: {error}") from error
+                raise ValueError(f"'{path}' is not YAML: {error}") from error

@@ -189,6 +189,12 @@ def test_last_means_the_newest_run_of_the_gan_or_a_fresh_start(command: Command,
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == 3
 
 
+def test_last_of_a_run_that_saved_nothing_begins_it_again(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "r").mkdir(parents=True)
+    command(*fit("gan", "--run_name=r", "--ckpt_path=last", steps=2))
+    assert read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")["global_step"] == 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_whole_steps_and_keeps_the_exit_code(number: signal.Signals, tmp_path: Path) -> None:
     options = fit("gan", "--run_name=s", "--trainer.log_every_n_steps=1", steps=100_000)
