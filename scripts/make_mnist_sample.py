@@ -14,7 +14,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.mnist import SHEETS, MNISTDataModule, evenly_spaced
+from datamodules.mnist import SHEETS, MNISTDataModule
+
+
+def evenly_spaced(count: int, chosen: int) -> Tensor:
+    """Indices of `chosen` out of `count` things, evenly spaced.
+
+    Example:
+        >>> evenly_spaced(10, 4)
+        tensor([0, 2, 5, 7])
+    """
+    return torch.arange(chosen) * count // chosen
 
 
 def balanced(labels: Tensor, per_class: int) -> Tensor:

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from torchmetrics.image.fid import FrechetInceptionDistance
 
+from datamodules import MNISTDataModule
 from gan_lightning.cli import GANCLI
+from gan_lightning.metrics import MNISTFeatures
 
 ROOT = Path(__file__).parents[1]
 MNIST = Path(os.environ.get("GAN_LIGHTNING_MNIST", ROOT.parent / "shared" / "data"))
@@ -26,6 +29,16 @@ def quick_gan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     recipe = ["--model.width=16", "--model.lr=0.001", "--model.betas=[0.5,0.99]"]
     where = [f"--data.root={MNIST}", f"--trainer.default_root_dir={tmp_path}", "--run_name=quick"]
     return [*files, *recipe, *where, "--trainer.accelerator=cpu", "--trainer.max_steps=500"]
+
+
+def test_validation_and_training_images_are_alike() -> None:
+    """Every twelfth image of the file differs by 10: see DigitDataModule."""
+    data = MNISTDataModule(str(MNIST))
+    metric = FrechetInceptionDistance(MNISTFeatures())
+    for split, real in (("val", True), ("train", False)):
+        for pixels in data.dataset(split).pixels[:5000].split(1000):  # type: ignore[arg-type]
+            metric.update(pixels, real=real)
+    assert metric.compute() < 2
 
 
 def test_a_dcgan_learns_digits_within_500_updates(quick_gan: list[str]) -> None:
