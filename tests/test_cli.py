@@ -109,6 +109,14 @@ def test_every_model_config_trains_judges_and_generates(config: Path, command: C
     assert len(gan.sample(2)) == 2
 
 
+@pytest.mark.parametrize("name", ["quickstart", "experiment/mnist_dcgan"])
+def test_recipes_train(name: str, command: Command, tmp_path: Path) -> None:
+    configs = ["data/mnist_sample", name, "trainer/cpu"]
+    files = [f"--config={CONFIGS / config}.yaml" for config in configs]
+    command("fit", *files, *TINY, "--model.width=4", "--trainer.max_steps=2", "--run_name=r")
+    assert read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")["global_step"] == 2
+
+
 def test_config_files_are_in_step_with_the_catalogue() -> None:
     named = [yaml.safe_load(path.read_text())["model"]["class_path"] for path in MODELS]
     assert sorted(named) == sorted(gan_lightning.__all__)
