@@ -1,34 +1,32 @@
 """The adversarial game that every GAN of the collection plays, its moving average of G, and sampling."""
 
 import copy
-import itertools
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
-from gan_lightning.checks import check_choice, check_counts, check_decays, check_positive
+from gan_lightning.checks import check_choice, check_counts, check_decays
+from gan_lightning.draws import SharedDraws, seed_default_generators
 from gan_lightning.ema import update_average
 from gan_lightning.losses import R1, R2, AdversarialLoss, GradientPenalty, Penalty
-from gan_lightning.sampling import SamplingModule, at_least_fp32
-from gan_lightning.schedules import LR_SCHEDULES, counted_seed
+from gan_lightning.optimization import OptimizingModule
+from gan_lightning.sampling import at_least_fp32
+from gan_lightning.schedules import counted_seed
 
 
-class AdversarialModule(SamplingModule):
+class AdversarialModule(OptimizingModule):
     """A generator G and a discriminator D that play against each other (Goodfellow et al., 2014, arXiv:1406.2661).
 
     One ``training_step`` is one update of G: it holds ``n_critic`` updates of D, each on its own equal share of the
     batch, and then G's. The trainer counts G's updates alone. All that a step draws is a function of (seed, global
-    step, rank), where the seed is that of ``seed_everything``: a run resumed from a checkpoint equals one that was
-    never stopped.
+    step), where the seed is that of ``seed_everything``: a run resumed from a checkpoint equals one that was never
+    stopped. Several processes share what is drawn for the whole batch, so that a run does not depend on their number;
+    only what a network itself draws, such as dropout, is each process's own.
 
     A variant passes networks, loss and numbers to this constructor and is done. It takes keyword arguments only,
     and they must be plain values: they are the checkpoint's ``hyper_parameters``.
@@ -40,12 +38,18 @@ class AdversarialModule(SamplingModule):
         latent_dim: Features of a latent.
         prior: Latents are drawn from N(0, I), "normal", or U(-1, 1), "uniform".
         n_critic: Updates of D in each update of G, at least 1.
+        accumulate: Equal micro-batches that the batch of each update is split into, to save memory, at least 1. The
+            gradients are those of the whole batch, unless a network mixes the images of a batch.
         reuse_latents: Whether G's update takes the latents of D's last update, instead of fresh ones.
         lr: Learning rate of G.
         discriminator_lr: Learning rate of D; by default G's.
         betas: Adam's, of G.
         discriminator_betas: Adam's, of D; by default G's.
-        lr_schedule: Factor of both learning rates over the run: "constant", "linear" to 0, or "cosine" to 0.
+        lr_schedule: Factor of G's learning rate over the run: "constant", "linear" to 0, or "cosine" to 0.
+        discriminator_lr_schedule: Of D's; by default G's.
+        warmup_steps: Updates of G in which both learning rates rise linearly from 0, at least 0.
+        gradient_clip_norm: Largest norm of G's gradient, above which it is scaled down; None for any.
+        discriminator_gradient_clip_norm: Largest norm of D's gradient; None for any.
         ema_decay: Decay a step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
         gradient_penalty_weight: λ of WGAN-GP's penalty, at least 0. No penalty goes with a D that has batch norm.
         r1_weight: γ of R1, at least 0.
@@ -54,6 +58,7 @@ class AdversarialModule(SamplingModule):
     Attributes:
         num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
         penalties: The regularisers that D's loss adds; a variant may append to them.
+        draws: Source of what a step draws.
         ema: The moving average of G's weights and buffers, or None.
         images_seen: Real images that D has been trained on, over all ranks; a buffer.
 
@@ -72,12 +77,17 @@ class AdversarialModule(SamplingModule):
         latent_dim: int = 100,
         prior: Literal["normal", "uniform"] = "normal",
         n_critic: int = 1,
+        accumulate: int = 1,
         reuse_latents: bool = False,
         lr: float = 2e-4,
         discriminator_lr: float | None = None,
         betas: tuple[float, float] = (0.5, 0.999),
         discriminator_betas: tuple[float, float] | None = None,
         lr_schedule: Literal["constant", "linear", "cosine"] = "constant",
+        discriminator_lr_schedule: Literal["constant", "linear", "cosine"] | None = None,
+        warmup_steps: int = 0,
+        gradient_clip_norm: float | None = None,
+        discriminator_gradient_clip_norm: float | None = None,
         ema_decay: float = 0.999,
         gradient_penalty_weight: float = 0.0,
         r1_weight: float = 0.0,
@@ -89,17 +99,24 @@ class AdversarialModule(SamplingModule):
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
-        penalties = GradientPenalty(gradient_penalty_weight), R1(r1_weight), R2(r2_weight)
+        self.draws = SharedDraws()
+        gradient_penalty = GradientPenalty(gradient_penalty_weight, self.draws.uniform)
+        penalties = gradient_penalty, R1(r1_weight), R2(r2_weight)
         self.penalties: list[Penalty] = [penalty for penalty in penalties if penalty.weight]
         self.latent_dim = latent_dim
         self.prior = prior
         self.n_critic = n_critic
+        self.accumulate = accumulate
         self.reuse_latents = reuse_latents
         self.lr = lr
         self.discriminator_lr = lr if discriminator_lr is None else discriminator_lr
         self.betas = betas
         self.discriminator_betas = betas if discriminator_betas is None else discriminator_betas
         self.lr_schedule = lr_schedule
+        self.discriminator_lr_schedule = discriminator_lr_schedule or lr_schedule
+        self.warmup_steps = warmup_steps
+        self.gradient_clip_norm = gradient_clip_norm
+        self.discriminator_gradient_clip_norm = discriminator_gradient_clip_norm
         self.ema_decay = ema_decay
         self._check_numbers()
         self.ema = copy.deepcopy(generator).requires_grad_(False) if ema_decay else None
@@ -107,11 +124,10 @@ class AdversarialModule(SamplingModule):
 
     def _check_numbers(self) -> None:
         try:
-            check_counts(latent_dim=self.latent_dim, n_critic=self.n_critic)
-            check_positive(lr=self.lr, discriminator_lr=self.discriminator_lr)
-            check_decays(betas=self.betas, discriminator_betas=self.discriminator_betas, ema_decay=self.ema_decay)
+            check_counts(latent_dim=self.latent_dim, n_critic=self.n_critic, accumulate=self.accumulate)
+            check_decays(ema_decay=self.ema_decay)
             check_choice(["normal", "uniform"], prior=self.prior)
-            check_choice(list(LR_SCHEDULES), lr_schedule=self.lr_schedule)
+            self.check_optimization()
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
         if self.penalties and any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules()):
@@ -158,82 +174,68 @@ class AdversarialModule(SamplingModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Update D ``n_critic`` times, each time on fresh reals, then G once."""
-        torch.manual_seed(counted_seed(self.global_step, self.global_rank))
+        seed_default_generators(counted_seed(self.global_step, self.global_rank), self.device)  # of dropout, say
         optimizer_g, optimizer_d = self.optimizers()
-        for real, labels in self._micro_batches(*batch):
-            latents = self.sample_latent(len(real))
-            with torch.no_grad():
-                fake = self.generate(latents, labels)
-            with self._updating(optimizer_d, "d") as terms:
-                terms.update(self.discriminator_terms(real, fake, labels))
-        if not self.reuse_latents:
-            latents = self.sample_latent(len(real))
-        with self._updating(optimizer_g, "g") as terms:
-            terms.update(self.generator_terms(real, self.generate(latents, labels), labels))
-        self._finish_step(len(real) * self.n_critic)
+        for number, micro_batches in enumerate(self._split(*batch)):
+            self._update("d", optimizer_d, micro_batches, number)
+        self._update("g", optimizer_g, micro_batches, number if self.reuse_latents else self.n_critic)
+        self._finish_step(len(micro_batches[0][0]) * self.accumulate * self.n_critic)
 
-    def _micro_batches(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        size = len(images) // self.n_critic
+    def _split(self, images: Tensor, labels: Tensor) -> list[list[tuple[Tensor, Tensor]]]:
+        """The micro-batches of each update of D."""
+        size = len(images) // (self.n_critic * self.accumulate)
         if size == 0:
             raise ValueError(
-                f"A batch of {len(images)} images cannot be split into n_critic={self.n_critic} updates of D. "
-                f"Make the batch at least {self.n_critic} images large, or lower n_critic."
+                f"A batch of {len(images)} images cannot be split into n_critic={self.n_critic} updates of D of "
+                f"accumulate={self.accumulate} micro-batches each. Make the batch at least "
+                f"{self.n_critic * self.accumulate} images large, or lower one of the two."
             )
-        pairs = zip(images.split(size), labels.split(size), strict=True)
-        return itertools.islice(pairs, self.n_critic)
+        pairs = list(zip(images.split(size), labels.split(size), strict=True))
+        return [pairs[k * self.accumulate :][: self.accumulate] for k in range(self.n_critic)]
 
-    @contextmanager
-    def _updating(self, optimizer: LightningOptimizer, player: str) -> Iterator[dict[str, Tensor]]:
-        """Minimise the sum of the terms that the body collects, with the other player frozen, and log them."""
-        terms: dict[str, Tensor] = {}
+    def _update(
+        self, player: str, optimizer: LightningOptimizer, micro_batches: list[tuple[Tensor, Tensor]], number: int
+    ) -> None:
+        """Minimise the sum of a player's terms, with the other frozen; number tells the update from others' draws."""
         # Cached, spectral norms cost one power iteration an update, not one a forward pass.
         with self.toggled_optimizer(optimizer), parametrize.cached():
-            yield terms
-            loss = torch.stack(list(terms.values())).sum()
             optimizer.zero_grad()
-            self.manual_backward(loss)
+            values = [
+                self._accumulate(player, real, labels, number, part)
+                for part, (real, labels) in enumerate(micro_batches)
+            ]
         if self.logs_this_step:
-            self.log_values(player, {"loss": loss, **terms})
+            self.log_values(player, {name: torch.stack([v[name] for v in values]).mean() for name in values[0]})
         optimizer.step()
+
+    def _accumulate(self, player: str, real: Tensor, labels: Tensor, number: int, part: int) -> dict[str, Tensor]:
+        """Add the gradients of one micro-batch; returns its terms and their sum, without graph."""
+        self.draws.begin(
+            self.global_step,
+            number,
+            device=self.device,
+            rank=self.global_rank,
+            world_size=self.trainer.world_size,
+            part=part,
+            parts=self.accumulate,
+        )
+        latents = self.draws.share(len(real), self.sample_latent)
+        if player == "d":
+            with torch.no_grad():
+                fake = self.generate(latents, labels)
+            terms = self.discriminator_terms(real, fake, labels)
+        else:
+            terms = self.generator_terms(real, self.generate(latents, labels), labels)
+        loss = torch.stack(list(terms.values())).sum()
+        # The cached weights are part of the graph of every micro-batch.
+        self.manual_backward(loss / self.accumulate, retain_graph=part + 1 < self.accumulate)
+        return {name: term.detach() for name, term in [("loss", loss), *terms.items()]}
 
     def _finish_step(self, images: int) -> None:
         self.images_seen += images * self.trainer.world_size
         if self.ema is not None:
             update_average(self.ema, self.generator, self.ema_decay, self.global_step)
-        schedulers: Any = self.lr_schedulers()
-        for scheduler in schedulers or []:
-            scheduler.step()
-
-    def make_optimizer(self, network: nn.Module, lr: float, betas: tuple[float, float]) -> Optimizer:
-        """The optimizer of one player; Adam unless a variant overrides it."""
-        return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
-
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
-        """The optimizers of G and D, in this order, with their schedules."""
-        optimizers = [
-            self.make_optimizer(self.generator, self.lr, self.betas),
-            self.make_optimizer(self.discriminator, self.discriminator_lr, self.discriminator_betas),
-        ]
-        if self.lr_schedule == "constant":
-            return optimizers, []
-        steps = self.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise ValueError(
-                f"lr_schedule='{self.lr_schedule}' needs an end: set the trainer's max_steps or max_epochs."
-            )
-        factor = LR_SCHEDULES[self.lr_schedule]
-        return optimizers, [
-            LambdaLR(optimizer, lambda step: factor(min(step / steps, 1.0))) for optimizer in optimizers
-        ]
-
-    def optimizers(self, use_pl_optimizer: bool = True) -> Any:
-        """The optimizers of G and D. D's steps are not counted: ``global_step`` means updates of G."""
-        optimizers: Any = super().optimizers(use_pl_optimizer)
-        if use_pl_optimizer:
-            discriminator = optimizers[1]
-            # Lightning sets these anew for each batch.
-            discriminator._on_before_step = discriminator._on_after_step = _do_nothing
-        return optimizers
+        self.step_schedules()
 
     @property
     def logs_this_step(self) -> bool:
@@ -242,15 +244,12 @@ class AdversarialModule(SamplingModule):
         return every > 0 and (self.global_step + 1) % every == 0
 
     def log_values(self, player: str, values: Mapping[str, Tensor]) -> None:
-        """Log scalars of a step as ``train/<player>_<name>``; player is "d" or "g"."""
-        self.log_dict({f"train/{player}_{name}": value.detach() for name, value in values.items()})
+        """Log scalars of a step as ``train/<player>_<name>``, averaged over processes; player is "d" or "g"."""
+        named = {f"train/{player}_{name}": value.detach() for name, value in values.items()}
+        self.log_dict(named, sync_dist=self.trainer.world_size > 1)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
-
-
-def _do_nothing() -> None:
-    pass

@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 
 
-def check_counts(**counts: int) -> None:
-    """Refuse what is not an integer of at least 1.
+def check_counts(least: int = 1, **counts: int) -> None:
+    """Refuse what is not an integer of at least ``least``.
 
     Raises:
         ValueError: If one is not.
     """
     for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer, at least 1, got {value!r}.")
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}.")
 
 
 def check_positive(**numbers: float) -> None:

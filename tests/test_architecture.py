@@ -22,10 +22,16 @@ ALLOWED = {
     "gan_lightning.images": {"torch", "PIL"},
     "gan_lightning.checkpoints": {"torch", "lightning"},
     "gan_lightning.sampling": {"torch", "gan_lightning.checkpoints", "gan_lightning.schedules"},
+    "gan_lightning.draws": {"torch", "gan_lightning.schedules"},
+    "gan_lightning.optimization": {
+        "torch",
+        *(f"gan_lightning.{part}" for part in ("checks", "sampling", "schedules")),
+    },
     "gan_lightning.base": {
         "torch",
         "lightning",
-        *(f"gan_lightning.{part}" for part in ("losses", "checks", "ema", "sampling", "schedules")),
+        *(f"gan_lightning.{part}" for part in ("losses", "checks", "draws", "ema", "optimization", "sampling")),
+        "gan_lightning.schedules",
     },
     "gan_lightning.strategies": {"torch", "lightning"},
     "gan_lightning.modules": {

@@ -70,7 +70,7 @@ def test_the_opponent_gets_no_gradient_in_either_update(
     players = gan.generator, gan.discriminator
     seen: list[list[bool]] = []
 
-    def backward(loss: Tensor) -> None:
+    def backward(loss: Tensor, **_: Any) -> None:
         gan.zero_grad()
         loss.backward()
         seen.append([any(p.grad is not None for p in player.parameters()) for player in players])
@@ -99,14 +99,14 @@ def test_a_step_equals_the_textbook_loop(tiny_gan: Build, trainer: BuildTrainer,
     for step, (real, _) in zip(
         range(3), [tiny_data.dataset("train")[CountedSampler(64, 8, seed=3).batch(k)] for k in range(3)], strict=True
     ):
-        torch.manual_seed(counted_seed(step, 0))
-        fake = g(torch.randn(8, 6)).detach()
+        latents = [torch.randn(8, 6, generator=torch.Generator().manual_seed(counted_seed(step, k, 0))) for k in (0, 1)]
+        fake = g(latents[0]).detach()
         optimizer_d.zero_grad()
         real_logits, fake_logits = d(real.double()), d(fake)
         (bce(real_logits, ones) + bce(fake_logits, zeros)).backward()
         optimizer_d.step()
         optimizer_g.zero_grad()
-        bce(d(g(torch.randn(8, 6))), ones).backward()
+        bce(d(g(latents[1])), ones).backward()
         optimizer_g.step()
     for ours, theirs in ((gan.generator, g), (gan.discriminator, d)):
         for (name, tensor), expected in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):

@@ -330,7 +330,7 @@ def test_print_config_and_help_are_clean(command: Command, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (["--model.widht=3"], "DCGAN has no option 'widht'. Did you mean width? Choose from: betas"),
+        (["--model.widht=3"], "DCGAN has no option 'widht'. Did you mean width? Choose from: accumulate"),
         (["--data.batch_sise=3"], "MNISTSampleDataModule has no option 'batch_sise'. Did you mean batch_size?"),
         (["--model=DCGANN"], "There is no model 'DCGANN'. Did you mean DCGAN? Choose from: CGAN, DCGAN, GAN"),
         (["--data=Foo"], "There is no data 'Foo'. Choose from: ImageDataModule, MNISTDataModule"),

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -56,15 +57,17 @@ class GradientPenalty(Penalty):
 
     Args:
         weight: λ.
+        rand: Source of the coefficients of the interpolation, called as ``torch.rand`` is.
     """
 
     name = "gradient_penalty"
 
-    def __init__(self, weight: float = 10.0) -> None:
+    def __init__(self, weight: float = 10.0, rand: Callable[..., Tensor] = torch.rand) -> None:
         super().__init__(weight)
+        self.rand = rand
 
     def __call__(self, discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
-        mix = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+        mix = self.rand(len(real), 1, 1, 1).to(real)
         gradient = input_gradient(discriminator, torch.lerp(fake, real, mix), labels)
         # Tensor.norm has gradient 0 at 0, where sqrt(sum(x ** 2)) gives NaN.
         penalty: Tensor = self.weight * (gradient.norm(dim=1) - 1).square().mean()
