@@ -1,7 +1,8 @@
 """The adversarial game that every GAN of the collection plays, its moving average of G, and sampling."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from gan_lightning.losses import R1, R2, AdversarialLoss, GradientPenalty, Penal
 from gan_lightning.optimization import OptimizingModule
 from gan_lightning.sampling import at_least_fp32
 from gan_lightning.schedules import counted_seed
+from gan_lightning.strategies import check_strategy
 
 
 class AdversarialModule(OptimizingModule):
@@ -50,6 +52,7 @@ class AdversarialModule(OptimizingModule):
         warmup_steps: Updates of G in which both learning rates rise linearly from 0, at least 0.
         gradient_clip_norm: Largest norm of G's gradient, above which it is scaled down; None for any.
         discriminator_gradient_clip_norm: Largest norm of D's gradient; None for any.
+        compile: Whether to compile both networks with ``torch.compile``; checkpoints do not change.
         ema_decay: Decay a step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
         gradient_penalty_weight: λ of WGAN-GP's penalty, at least 0. No penalty goes with a D that has batch norm.
         r1_weight: γ of R1, at least 0.
@@ -88,6 +91,7 @@ class AdversarialModule(OptimizingModule):
         warmup_steps: int = 0,
         gradient_clip_norm: float | None = None,
         discriminator_gradient_clip_norm: float | None = None,
+        compile: bool = False,
         ema_decay: float = 0.999,
         gradient_penalty_weight: float = 0.0,
         r1_weight: float = 0.0,
@@ -117,6 +121,7 @@ class AdversarialModule(OptimizingModule):
         self.warmup_steps = warmup_steps
         self.gradient_clip_norm = gradient_clip_norm
         self.discriminator_gradient_clip_norm = discriminator_gradient_clip_norm
+        self.compiles = compile
         self.ema_decay = ema_decay
         self._check_numbers()
         self.ema = copy.deepcopy(generator).requires_grad_(False) if ema_decay else None
@@ -135,6 +140,13 @@ class AdversarialModule(OptimizingModule):
                 f"{type(self).__name__}: {self.penalties[0].name} penalises the gradient at each image by itself, but "
                 "D's batch norm mixes the images of a batch. Set the weight to 0, or take WGANGP, SNGAN or GAN."
             )
+
+    def setup(self, stage: str) -> None:
+        """Refuse strategies under which the game fails, and compile the networks."""
+        check_strategy(self.trainer.strategy)
+        if self.compiles and stage == "fit":
+            self.generator.compile()  # in place: the names of the parameters stay
+            self.discriminator.compile()
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
@@ -156,10 +168,18 @@ class AdversarialModule(OptimizingModule):
         if self.logs_this_step:
             self.log_values("d", self.loss.readings(real_logits, fake_logits))
         terms = {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
-        with torch.autocast(self.device.type, enabled=False):  # their gradients are off by percents otherwise
+        with self._penalising():
             for penalty in self.penalties:
                 terms[penalty.name] = penalty(self.discriminator, real, fake, labels)
         return terms
+
+    @contextmanager
+    def _penalising(self) -> Iterator[None]:
+        """In 32 bits, since gradients are off by percents in 16, and eager: compiled code has no second backward."""
+        with torch.autocast(self.device.type, enabled=False), ExitStack() as stack:
+            if self.compiles:
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            yield
 
     def generator_terms(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The terms of G's loss by name; their sum is minimised, and each is logged as ``train/g_<name>``.

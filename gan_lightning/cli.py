@@ -1,16 +1,12 @@
 """The command line: LightningCLI, wired so that GANs meet data and every run has a directory of its own."""
 
-import itertools
-import logging
 import os
 import pydoc
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from jsonargparse import Namespace, auto_cli
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -26,28 +22,15 @@ from gan_lightning.callbacks import (
     LastCheckpoint,
     PredictionWriter,
     Progress,
+    RankCheck,
     SampleGrid,
     Throughput,
 )
 from gan_lightning.checkpoints import read_checkpoint
-from gan_lightning.errors import explain
+from gan_lightning.errors import check_yaml, explain, silence
 from gan_lightning.generate import generate
 from gan_lightning.metrics import MNISTFeatures
 
-IDLE_WARNINGS = (
-    "`isinstance\\(treespec, LeafSpec\\)`",
-    ".*no pre-optimization state was saved",
-    ".*could not find the monitored key",
-    "LightningCLI's args parameter is intended",
-    "The dirpath has changed from",
-    "Couldn't infer the batch indices",
-    "Checkpoint directory .* exists and is not empty",
-    "Be aware that when using `ckpt_path`, callbacks used to create",
-    "JsonargparseDeprecationWarning",
-    "``instantiate_classes`` was deprecated",
-    "skip_none parameter was deprecated",
-)
-"""What Lightning warns about and a user of the command can do nothing about."""
 CATALOGUES = {"model": modules.__all__, "data": datamodules.__all__}
 DESCRIPTION = """Train, judge and use generative adversarial networks.
 gan-lightning generate --help tells how to make images from a checkpoint."""
@@ -67,6 +50,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "throughput": Throughput,
     "progress": Progress,
     "predictions": PredictionWriter,
+    "rank_check": RankCheck,
     "stop": GracefulStop,
     "best": BestCheckpoint,
     "last": LastCheckpoint,
@@ -162,6 +146,8 @@ class GANCLI(LightningCLI):
         """Choose the run directory and send there all that is written."""
         config = self.config[self.subcommand]
         self.run_directory = self._resumed_run or self._new_run_directory(config)
+        if config.trainer.strategy == "auto" and _processes(config.trainer) > 1:
+            config.trainer.strategy = "gan_ddp"
         if config.best.monitor is None:
             features = config.evaluation.features
             extractor: Any = pydoc.locate(features.class_path) if features else MNISTFeatures
@@ -233,6 +219,12 @@ class GANCLI(LightningCLI):
         return f"{best.best_model_path} ({best.monitor} {best.best_model_score:.2f})"
 
 
+def _processes(trainer: Namespace) -> int:
+    """How many processes Lightning makes of these options and of what the machine and its scheduler say."""
+    options: dict[str, Any] = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
+    return Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False).world_size
+
+
 def _gan_name(config: Namespace) -> str:
     return str(config.model.class_path).rsplit(".")[-1].lower()
 
@@ -243,7 +235,7 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: The command and its options; by default the process's own.
     """
-    _silence()
+    silence()
     command = sys.argv[1:2] if args is None else args[:1]
     try:
         if command == ["generate"]:
@@ -251,7 +243,7 @@ def main(args: list[str] | None = None) -> None:
             about: dict[str, Any] = {"prog": "gan-lightning generate", "description": "Make images from a checkpoint."}
             auto_cli(generate, args=options, as_positional=False, parser_class=Parser, **about)
         else:
-            _check_yaml(sys.argv[1:] if args is None else args)
+            check_yaml(sys.argv[1:] if args is None else args)
             GANCLI(args)
     except (ValueError, TypeError, OSError) as error:
         if "GAN_LIGHTNING_DEBUG" in os.environ:
@@ -265,23 +257,3 @@ def _fail(message: str) -> NoReturn:
         f"gan-lightning: error: {explain(message, CATALOGUES)}\n(GAN_LIGHTNING_DEBUG=1 shows where.)", file=sys.stderr
     )
     sys.exit(2)
-
-
-def _silence() -> None:
-    """Drop what Lightning tells that a user of this command cannot act on."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in IDLE_WARNINGS:
-        warnings.filterwarnings("ignore", f"(?s).*{message}")
-
-
-def _check_yaml(args: list[str]) -> None:
-    """Name the file that is not YAML; jsonargparse does not."""
-    for option, following in itertools.pairwise([*args, ""]):
-        name, _, value = option.partition("=")
-        path = Path(value or following)
-        if name in {"--config", "-c"} and path.is_file():
-            try:
-                yaml.safe_load(path.read_text())
-            except yaml.YAMLError as error:
-                raise ValueError(f"'{path}' is not YAML: {error}") from error

@@ -1,13 +1,33 @@
-"""What jsonargparse says about bad input, in one sentence with the value, the legal values and the cure."""
+"""What the command tells its user: bad input in one sentence with the cure, and nothing that he cannot act on."""
 
 import difflib
 import inspect
+import itertools
+import logging
 import pydoc
 import re
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
 
 OWN = {"gan_lightning", "datamodules"}
 NOT_OPTIONS = {"args", "kwargs", "generator", "discriminator", "loss", "image_shape", "num_classes", "train_size"}
+IDLE_WARNINGS = (
+    "`isinstance\\(treespec, LeafSpec\\)`",
+    ".*no pre-optimization state was saved",
+    ".*could not find the monitored key",
+    "LightningCLI's args parameter is intended",
+    "The dirpath has changed from",
+    "Couldn't infer the batch indices",
+    "Checkpoint directory .* exists and is not empty",
+    "Be aware that when using `ckpt_path`, callbacks used to create",
+    "JsonargparseDeprecationWarning",
+    "``instantiate_classes`` was deprecated",
+    "skip_none parameter was deprecated",
+)
+"""What Lightning warns about and a user of the command can do nothing about."""
 
 
 def explain(message: str, catalogues: Mapping[str, Sequence[str]]) -> str:
@@ -40,3 +60,30 @@ def _options(class_path: str) -> list[str]:
 def _choices(word: str, legal: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, legal, n=1)
     return "".join(f"Did you mean {match}? " for match in close) + f"Choose from: {', '.join(legal)}."
+
+
+def silence() -> None:
+    """Drop what Lightning tells that a user of the command cannot act on."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in IDLE_WARNINGS:
+        warnings.filterwarnings("ignore", f"(?s).*{message}")
+
+
+def check_yaml(args: Sequence[str]) -> None:
+    """Name the file that is not YAML; jsonargparse does not.
+
+    Args:
+        args: The command and its options.
+
+    Raises:
+        ValueError: If a file given as ``--config`` is not.
+    """
+    for option, following in itertools.pairwise([*args, ""]):
+        name, _, value = option.partition("=")
+        path = Path(value or following)
+        if name in {"--config", "-c"} and path.is_file():
+            try:
+                yaml.safe_load(path.read_text())
+            except yaml.YAMLError as error:
+                raise ValueError(f"'{path}' is not YAML: {error}") from error

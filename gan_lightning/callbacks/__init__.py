@@ -5,6 +5,7 @@ from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.graceful_stop import GracefulStop
 from gan_lightning.callbacks.prediction_writer import PredictionWriter
 from gan_lightning.callbacks.progress import Progress
+from gan_lightning.callbacks.rank_check import RankCheck
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.throughput import Throughput
 
@@ -15,6 +16,7 @@ __all__ = [
     "LastCheckpoint",
     "PredictionWriter",
     "Progress",
+    "RankCheck",
     "SampleGrid",
     "Throughput",
 ]

@@ -31,7 +31,8 @@ class BestCheckpoint(_RunCheckpoint):
 class LastCheckpoint(_RunCheckpoint):
     """Keeps ``checkpoints/last.ckpt``: written periodically, at the end, and when training is interrupted or fails.
 
-    A state in the middle of a step, where D is ahead of G, is never written: the last one of whole steps stays.
+    A state in the middle of a step, where D is ahead of G, is never written: the last one of whole steps stays. The
+    failure of one process among several writes nothing: saving takes all of them.
 
     Args:
         every_n_steps: Updates of G from one to the next; by default it is written after each epoch.
@@ -45,7 +46,8 @@ class LastCheckpoint(_RunCheckpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write the state of the last whole step, if nothing was done since."""
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-        if progress.started == progress.processed:
+        together = trainer.world_size == 1 or isinstance(exception, SystemExit)  # that of GracefulStop
+        if together and progress.started == progress.processed:
             super().on_exception(trainer, pl_module, exception)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

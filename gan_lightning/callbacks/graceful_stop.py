@@ -4,13 +4,15 @@ import signal
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class GracefulStop(Callback):
     """Ends training after the step in which Ctrl-C or SIGTERM arrives, so that the last checkpoint is of whole steps.
 
-    The process exits as shells expect, with 128 + the signal's number. A second Ctrl-C ends it at once.
+    A signal to one process ends all of them, after the same step. They exit as shells expect, with 128 + the signal's
+    number. A second Ctrl-C ends a process at once.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,9 @@ class GracefulStop(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Leave; the checkpoint callbacks save on the way out."""
+        if trainer.world_size > 1:
+            received = torch.tensor(self._received, device=trainer.strategy.root_device)
+            self._received = int(trainer.strategy.reduce(received, reduce_op="max"))
         if self._received:
             raise SystemExit(128 + self._received)
 

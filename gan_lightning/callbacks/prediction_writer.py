@@ -12,10 +12,15 @@ from gan_lightning.images import write_png
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes each image of ``predict`` to ``predictions/<rank>-<batch>-<place>.png``."""
+    """Writes each image of ``predict`` to ``predictions/<number>.png``, numbered over all processes."""
 
     def __init__(self) -> None:
         super().__init__(write_interval="batch")
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count, in the run directory of process 0."""
+        self._written = 0
+        self._folder = Path(trainer.strategy.broadcast(trainer.default_root_dir)) / "predictions"
 
     def write_on_batch_end(
         self,
@@ -28,6 +33,7 @@ class PredictionWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write a batch, (N, C, H, W) in [-1, 1]."""
-        folder = Path(trainer.default_root_dir) / "predictions"
-        for k, image in enumerate(prediction):
-            write_png(image[None], folder / f"{trainer.global_rank}-{batch_idx:05d}-{k:04d}.png")
+        for image in prediction:
+            number = self._written * trainer.world_size + trainer.global_rank
+            write_png(image[None], self._folder / f"{number:06d}.png")
+            self._written += 1

@@ -16,6 +16,7 @@ class CGAN(AdversarialModule):
         num_classes: Labels are in [0, num_classes).
         latent_dim: Features of a latent.
         embedding_dim: Features of the label that each player concatenates to its input.
+        norm: Normalisation of G: "batch" or "none".
         dropout_prob: Of D's hidden units, in [0, 1).
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
@@ -27,10 +28,11 @@ class CGAN(AdversarialModule):
         num_classes: int = 10,
         latent_dim: int = 100,
         embedding_dim: int = 50,
+        norm: str = "batch",
         dropout_prob: float = 0.3,
         **kwargs: Any,
     ) -> None:
-        generator = MLPGenerator(image_shape, latent_dim + embedding_dim)
+        generator = MLPGenerator(image_shape, latent_dim + embedding_dim, norm=norm)
         discriminator = MLPDiscriminator(math.prod(image_shape) + embedding_dim, dropout_prob=dropout_prob)
         super().__init__(
             ConcatLabels(generator, num_classes, (embedding_dim,), init_std=0.1),

@@ -16,6 +16,7 @@ class ConditionalDCGAN(AdversarialModule):
         latent_dim: Features of a latent.
         embedding_dim: Features of the label that G concatenates to its latent.
         width: Feature maps at half the resolution of the images.
+        norm: Normalisation of both players: "batch" or "none".
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -27,11 +28,12 @@ class ConditionalDCGAN(AdversarialModule):
         latent_dim: int = 100,
         embedding_dim: int = 50,
         width: int = 64,
+        norm: str = "batch",
         **kwargs: Any,
     ) -> None:
         channels, height, image_width = image_shape
-        generator = DCGANGenerator(image_shape, latent_dim + embedding_dim, width)
-        discriminator = DCGANDiscriminator((channels + 1, height, image_width), width)
+        generator = DCGANGenerator(image_shape, latent_dim + embedding_dim, width, norm)
+        discriminator = DCGANDiscriminator((channels + 1, height, image_width), width, norm)
         super().__init__(
             ConcatLabels(generator, num_classes, (embedding_dim,), init_std=0.1),
             ConcatLabels(discriminator, num_classes, (1, height, image_width)),

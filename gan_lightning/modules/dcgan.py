@@ -14,6 +14,7 @@ class DCGAN(AdversarialModule):
         image_shape: (C, H, W) of the images: square, at least 8 pixels wide.
         latent_dim: Features of a latent.
         width: Feature maps at half the resolution of the images.
+        norm: Normalisation of both players: "batch" or "none".
         init_std: Standard deviation of the initial weights.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
@@ -24,12 +25,13 @@ class DCGAN(AdversarialModule):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_dim: int = 100,
         width: int = 64,
+        norm: str = "batch",
         init_std: float = 0.02,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            DCGANGenerator(image_shape, latent_dim, width, init_std=init_std),
-            DCGANDiscriminator(image_shape, width, init_std=init_std),
+            DCGANGenerator(image_shape, latent_dim, width, norm, init_std=init_std),
+            DCGANDiscriminator(image_shape, width, norm, init_std=init_std),
             NonSaturatingLoss(),
             latent_dim=latent_dim,
             **kwargs,

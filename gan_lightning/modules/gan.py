@@ -14,6 +14,7 @@ class GAN(AdversarialModule):
     Args:
         image_shape: (C, H, W) of the images.
         latent_dim: Features of a latent.
+        norm: Normalisation of G: "batch" or "none".
         dropout_prob: Of D's hidden units, in [0, 1).
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
@@ -23,11 +24,12 @@ class GAN(AdversarialModule):
         *,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_dim: int = 100,
+        norm: str = "batch",
         dropout_prob: float = 0.3,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            MLPGenerator(image_shape, latent_dim),
+            MLPGenerator(image_shape, latent_dim, norm=norm),
             MLPDiscriminator(math.prod(image_shape), dropout_prob=dropout_prob),
             NonSaturatingLoss(),
             latent_dim=latent_dim,

@@ -15,6 +15,7 @@ class SNGAN(AdversarialModule):
         latent_dim: Features of a latent.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
+        norm: Normalisation of G: "batch" or "none".
         betas: Adam's.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
@@ -26,11 +27,12 @@ class SNGAN(AdversarialModule):
         latent_dim: int = 128,
         width: int = 64,
         max_width: int = 1024,
+        norm: str = "batch",
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            ResNetGenerator(image_shape, latent_dim, width, max_width),
+            ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
             spectral_normalise(ResNetDiscriminator(image_shape, width, max_width)),
             HingeLoss(),
             latent_dim=latent_dim,

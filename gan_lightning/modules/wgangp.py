@@ -15,11 +15,9 @@ class WGANGP(AdversarialModule):
         latent_dim: Features of a latent.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
+        norm: Normalisation of G: "batch" or "none".
         gradient_penalty_weight: λ.
-        n_critic: Updates of D in each update of G.
-        lr: Learning rate of both players.
-        betas: Adam's.
-        kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+        n_critic, lr, betas, kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
 
     def __init__(
@@ -29,6 +27,7 @@ class WGANGP(AdversarialModule):
         latent_dim: int = 128,
         width: int = 64,
         max_width: int = 1024,
+        norm: str = "batch",
         gradient_penalty_weight: float = 10.0,
         n_critic: int = 5,
         lr: float = 1e-4,
@@ -36,7 +35,7 @@ class WGANGP(AdversarialModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            ResNetGenerator(image_shape, latent_dim, width, max_width),
+            ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
             ResNetDiscriminator(image_shape, width, max_width),
             WassersteinLoss(),
             latent_dim=latent_dim,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gan_lightning.checks import check_counts
 from gan_lightning.networks.init import init_normal
+from gan_lightning.networks.layers import norm_layer
 
 
 def halvings(image_shape: Sequence[int]) -> list[int]:
@@ -41,7 +42,7 @@ class DCGANGenerator(nn.Module):
         image_shape: (C, H, W): square, at least 8 pixels wide.
         latent_dim: Features of a latent.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
-        norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
+        norm: Normalisation: "batch" or "none".
         init_std: Standard deviation of the initial weights.
 
     Raises:
@@ -53,7 +54,7 @@ class DCGANGenerator(nn.Module):
         image_shape: Sequence[int],
         latent_dim: int = 100,
         width: int = 64,
-        norm: type[nn.Module] = nn.BatchNorm2d,
+        norm: str = "batch",
         init_std: float = 0.02,
     ) -> None:
         super().__init__()
@@ -62,11 +63,11 @@ class DCGANGenerator(nn.Module):
         widths = [width * 2**k for k in reversed(range(len(sizes) - 1))]
         layers: list[nn.Module] = [
             nn.Unflatten(1, (latent_dim, 1, 1)),
-            nn.ConvTranspose2d(latent_dim, widths[0], sizes[0], bias=norm is nn.Identity),
+            nn.ConvTranspose2d(latent_dim, widths[0], sizes[0], bias=norm == "none"),
         ]
         for (small, large), (fan_in, fan_out) in zip(pairwise(sizes), pairwise([*widths, image_shape[0]]), strict=True):
-            bias = norm is nn.Identity or large == sizes[-1]
-            layers += [norm(fan_in), nn.ReLU(inplace=True)]
+            bias = norm == "none" or large == sizes[-1]
+            layers += [norm_layer(norm, fan_in), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=large - 2 * small, bias=bias)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         init_normal(self, init_std)
@@ -85,7 +86,7 @@ class DCGANDiscriminator(nn.Module):
     Args:
         image_shape: (C, H, W) of what it judges: square, at least 8 pixels wide.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
-        norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
+        norm: Normalisation: "batch" or "none".
         init_std: Standard deviation of the initial weights.
 
     Raises:
@@ -96,7 +97,7 @@ class DCGANDiscriminator(nn.Module):
         self,
         image_shape: Sequence[int],
         width: int = 64,
-        norm: type[nn.Module] = nn.BatchNorm2d,
+        norm: str = "batch",
         init_std: float = 0.02,
     ) -> None:
         super().__init__()
@@ -105,8 +106,8 @@ class DCGANDiscriminator(nn.Module):
         widths = [width * 2**k for k in range(len(sizes) - 1)]
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         for fan_in, fan_out in pairwise(widths):
-            layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm is nn.Identity)]
-            layers += [norm(fan_out), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm == "none")]
+            layers += [norm_layer(norm, fan_out), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]), nn.Flatten(0))
         init_normal(self, init_std)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lightning.checks import check_counts
+from gan_lightning.checks import check_choice, check_counts
 
 
 def stem(image_shape: Sequence[int]) -> tuple[int, int]:
@@ -34,6 +34,18 @@ def stem(image_shape: Sequence[int]) -> tuple[int, int]:
             "times a power of two wide (8, 16, 28, 32, 48, 64, 96, 128, 256 ...). Set the data's image_size."
         )
     return height >> doublings, doublings
+
+
+def norm_layer(norm: str, features: int, dimensions: int = 2) -> nn.Module:
+    """Normalise ``features`` feature maps of so many dimensions (0 or 2): "batch", or "none" of them.
+
+    Raises:
+        ValueError: If the word is another.
+    """
+    check_choice(["batch", "none"], norm=norm)
+    if norm == "none":
+        return nn.Identity()
+    return nn.BatchNorm2d(features) if dimensions else nn.BatchNorm1d(features)
 
 
 class ConcatLabels(nn.Module):

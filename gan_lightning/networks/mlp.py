@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan_lightning.checks import check_decays
+from gan_lightning.networks.layers import norm_layer
 
 
 class MLPGenerator(nn.Module):
@@ -18,7 +19,7 @@ class MLPGenerator(nn.Module):
         image_shape: (C, H, W) of the images.
         latent_dim: Features of a latent.
         widths: Units of the hidden layers.
-        norm: Normalisation of the hidden layers; ``nn.Identity`` for none.
+        norm: Normalisation of the hidden layers: "batch" or "none".
     """
 
     def __init__(
@@ -26,13 +27,13 @@ class MLPGenerator(nn.Module):
         image_shape: Sequence[int],
         latent_dim: int = 100,
         widths: Sequence[int] = (256, 512, 1024),
-        norm: type[nn.Module] = nn.BatchNorm1d,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         self.image_shape = tuple(image_shape)
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([latent_dim, *widths]):
-            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2), norm(fan_out)]
+            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2), norm_layer(norm, fan_out, dimensions=0)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(image_shape)), nn.Tanh())
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

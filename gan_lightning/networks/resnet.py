@@ -8,7 +8,7 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from gan_lightning.checks import check_counts
 from gan_lightning.networks.init import init_xavier
-from gan_lightning.networks.layers import DownConv2d, UpConv2d, stem
+from gan_lightning.networks.layers import DownConv2d, UpConv2d, norm_layer, stem
 
 
 class UpBlock(nn.Module):
@@ -17,16 +17,16 @@ class UpBlock(nn.Module):
     Args:
         in_channels: Of the input, (N, in_channels, H, W).
         out_channels: Of the output, (N, out_channels, 2H, 2W).
-        norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
+        norm: Normalisation: "batch" or "none".
     """
 
-    def __init__(self, in_channels: int, out_channels: int, norm: type[nn.Module]) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: str) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            norm(in_channels),
+            norm_layer(norm, in_channels),
             nn.ReLU(),
             UpConv2d(in_channels, out_channels),
-            norm(out_channels),
+            norm_layer(norm, out_channels),
             nn.ReLU(),
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
         )
@@ -99,7 +99,7 @@ class ResNetGenerator(nn.Module):
         latent_dim: Features of a latent.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
-        norm: Normalisation, a class that takes the number of feature maps; ``nn.Identity`` for none.
+        norm: Normalisation: "batch" or "none".
 
     Raises:
         ValueError: If the network cannot make images of this size.
@@ -111,7 +111,7 @@ class ResNetGenerator(nn.Module):
         latent_dim: int = 128,
         width: int = 64,
         max_width: int = 1024,
-        norm: type[nn.Module] = nn.BatchNorm2d,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         size, doublings = stem(image_shape)
@@ -120,7 +120,7 @@ class ResNetGenerator(nn.Module):
             nn.Linear(latent_dim, widths[0] * size**2),
             nn.Unflatten(1, (widths[0], size, size)),
             *[UpBlock(fan_in, fan_out, norm) for fan_in, fan_out in pairwise(widths)],
-            norm(width),
+            norm_layer(norm, width),
             nn.ReLU(),
             nn.Conv2d(width, image_shape[0], 3, padding=1),
             nn.Tanh(),

@@ -58,7 +58,7 @@ def test_discriminator_has_no_norm_at_its_input_nor_at_its_output(published):
 
 @pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
 def test_a_convolution_has_a_bias_where_no_norm_follows(network):
-    normed, plain = network((1, 32, 32), width=2), network((1, 32, 32), width=2, norm=nn.Identity)
+    normed, plain = network((1, 32, 32), width=2), network((1, 32, 32), width=2, norm="none")
     layers = list(normed.layers)
     for layer, following in pairwise(layers):
         if isinstance(layer, CONVOLUTIONS):
@@ -117,8 +117,8 @@ def test_every_square_from_8_pixels_on_passes_through_the_same_sizes_in_both_net
 @pytest.mark.parametrize("size", [8, 9, 28, 30, 31])
 def test_no_pixel_is_left_out_at_the_border_of_an_odd_size(size):
     torch.manual_seed(0)
-    generator = DCGANGenerator((1, size, size), 5, 2, nn.Identity, init_std=0.3).double()
-    discriminator = DCGANDiscriminator((1, size, size), 2, nn.Identity, init_std=0.3).double()
+    generator = DCGANGenerator((1, size, size), 5, 2, "none", init_std=0.3).double()
+    discriminator = DCGANDiscriminator((1, size, size), 2, "none", init_std=0.3).double()
     images = generator(torch.randn(16, 5).double())
     assert (images.std(0) > 1e-9).all()  # each follows the latents, and is not a bias alone
     (gradient,) = torch.autograd.grad(discriminator(images).sum(), images)
@@ -132,7 +132,7 @@ def test_impossible_size_is_an_error_that_names_it(network, height, width):
         network((1, height, width))
 
 
-@pytest.mark.parametrize(("norm", "independent"), [(nn.Identity, True), (nn.BatchNorm2d, False)])
+@pytest.mark.parametrize(("norm", "independent"), [("none", True), ("batch", False)])
 def test_only_without_norm_is_each_item_independent_of_its_batch(norm, independent):
     torch.manual_seed(0)
     generator = DCGANGenerator((1, 16, 16), 5, 2, norm, init_std=0.3).double()

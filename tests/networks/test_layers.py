@@ -8,7 +8,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lightning.networks import ConcatLabels, DownConv2d, ResNetDiscriminator, UpConv2d, spectral_normalise
-from gan_lightning.networks.layers import stem
+from gan_lightning.networks.layers import norm_layer, stem
 
 
 def upsample_then_convolve(layer, x):
@@ -251,3 +251,8 @@ def test_one_power_iteration_in_each_cached_block():
     for _ in range(3):
         thrice(x)
     assert not all(buffer.equal(after_one[name]) for name, buffer in thrice.named_buffers())
+
+
+def test_an_unknown_norm_is_an_error_that_names_the_legal_ones():
+    with pytest.raises(ValueError, match="norm must be one of batch, none, got 'layer'"):
+        norm_layer("layer", 4)

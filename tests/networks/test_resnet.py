@@ -17,7 +17,7 @@ def convolutions(block):
 
 def test_up_block_is_a_convolution_of_the_upsampled_beside_a_shortcut_of_the_upsampled():
     torch.manual_seed(0)
-    block, x = UpBlock(3, 5, nn.Identity).double(), torch.randn(2, 3, 4, 4).double()
+    block, x = UpBlock(3, 5, "none").double(), torch.randn(2, 3, 4, 4).double()
     first, second = convolutions(block)
     residual = convolve(second, relu(convolve(first, interpolate(relu(x), scale_factor=2))))
     shortcut = convolve(block.shortcut, interpolate(x, scale_factor=2))
@@ -25,7 +25,7 @@ def test_up_block_is_a_convolution_of_the_upsampled_beside_a_shortcut_of_the_ups
 
 
 def test_up_block_normalises_before_each_relu():
-    block = UpBlock(3, 5, nn.BatchNorm2d)
+    block = UpBlock(3, 5, "batch")
     kinds = [type(layer) for layer in block.residual]
     assert kinds[:2] == kinds[3:5] == [nn.BatchNorm2d, nn.ReLU]
     assert [block.residual[k].num_features for k in (0, 3)] == [3, 5]
@@ -50,7 +50,7 @@ def test_flat_block_adds_its_input():
 def test_blocks_do_not_change_their_input():
     x = torch.randn(2, 3, 4, 4)
     before = x.clone()
-    for block in (UpBlock(3, 3, nn.Identity), DownBlock(3, 3), FlatBlock(3)):
+    for block in (UpBlock(3, 3, "none"), DownBlock(3, 3), FlatBlock(3)):
         block(x)
         assert x.equal(before)
 
@@ -129,7 +129,7 @@ def test_gradient_of_a_logit_is_zero_at_the_other_images():
     assert gradient.flatten(1).abs().sum(1).ne(0).tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize(("norm", "independent"), [(nn.Identity, True), (nn.BatchNorm2d, False)])
+@pytest.mark.parametrize(("norm", "independent"), [("none", True), ("batch", False)])
 def test_only_without_norm_is_each_made_image_independent_of_its_batch(norm, independent):
     torch.manual_seed(0)
     generator = ResNetGenerator((1, 8, 8), 5, 4, norm=norm).double()
