@@ -30,6 +30,7 @@ from gan_lightning.checkpoints import read_checkpoint
 from gan_lightning.errors import check_yaml, explain, silence
 from gan_lightning.generate import generate
 from gan_lightning.metrics import MNISTFeatures
+from gan_lightning.strategies import explain_lost_connection
 
 CATALOGUES = {"model": modules.__all__, "data": datamodules.__all__}
 DESCRIPTION = """Train, judge and use generative adversarial networks.
@@ -249,6 +250,11 @@ def main(args: list[str] | None = None) -> None:
         if "GAN_LIGHTNING_DEBUG" in os.environ:
             raise
         _fail(str(error))
+    except RuntimeError as error:
+        message = explain_lost_connection(error)
+        if message is None or "GAN_LIGHTNING_DEBUG" in os.environ:
+            raise
+        _fail(message)
 
 
 def _fail(message: str) -> NoReturn:

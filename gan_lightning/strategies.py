@@ -1,6 +1,7 @@
 """Training on several processes: the gradients of one network are reduced at its own step."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -147,6 +148,16 @@ def check_strategy(strategy: Strategy) -> None:
     raise ValueError(
         f"The strategy {name} cannot train two networks that take turns: it raises, or its processes diverge. "
         "Use strategy='gan_ddp' (fast), or 'ddp_find_unused_parameters_true'."
+    )
+
+
+def explain_lost_connection(error: RuntimeError) -> str | None:
+    """What a process tells its user when the others are gone; None for any other error."""
+    if not re.search("gloo|NCCL|Connection (closed|reset) by peer", str(error)):
+        return None
+    return (
+        f"This process lost the others: {str(error).strip().splitlines()[0]}\nThe last checkpoint of the run is whole. "
+        "See why a process or its network failed, then start all of them again with --run_name and --ckpt_path last."
     )
 
 

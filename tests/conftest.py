@@ -34,8 +34,8 @@ class TinyDataModule(ImageDataModule):
     name = "tiny"
     version = "1"
 
-    def __init__(self, batch_size: int = 8) -> None:
-        super().__init__((1, 8, 8), 4, batch_size, eval_batch_size=8)
+    def __init__(self, batch_size: int = 8, num_workers: int = 0) -> None:
+        super().__init__((1, 8, 8), 4, batch_size, eval_batch_size=8, num_workers=num_workers)
 
     def read(self, split: Split) -> tuple[Tensor, Tensor]:
         size = {"train": 64, "val": 16, "test": 16}[split]

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 
 from gan_lightning.base import AdversarialModule
+from gan_lightning.strategies import GANDDPStrategy
 
 Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
@@ -57,6 +58,37 @@ def test_resumed_equals_uninterrupted(
     torch.testing.assert_close(resumed, expected, rtol=0, atol=0)
     assert {**early_losses, **late_losses} == all_losses
     assert len(late_losses) == 11 - stop
+
+
+class SaveAt(Callback):
+    """Saves after some steps, in the middle of an epoch."""
+
+    def __init__(self, folder: Path, *steps: int) -> None:
+        self.folder, self.steps = folder, steps
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step in self.steps:
+            trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
+
+
+@pytest.mark.parametrize(("workers", "processes"), [(2, 1), (0, 2), (2, 2)])
+def test_resumed_equals_uninterrupted_with_workers_and_processes(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, workers: int, processes: int
+) -> None:
+    def fit(folder: Path, ckpt_path: Path | None = None) -> None:
+        seed_everything(5, verbose=False)
+        data = type(tiny_data)(8 // processes, num_workers=workers)
+        strategy = GANDDPStrategy(start_method="fork") if processes > 1 else "auto"
+        options = {"devices": processes, "strategy": strategy, "use_distributed_sampler": False}
+        fit = trainer(max_steps=7, callbacks=[SaveAt(folder, 3, 7)], **options)
+        fit.fit(tiny_gan(gan_name), data, ckpt_path=ckpt_path)
+
+    fit(tmp_path / "whole")
+    fit(tmp_path / "resumed", tmp_path / "whole" / "3.ckpt")
+    whole, resumed = (torch.load(tmp_path / run / "7.ckpt") for run in ("whole", "resumed"))
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
+        torch.testing.assert_close(resumed[part], whole[part], rtol=0, atol=0)
+    assert not (tmp_path / "resumed" / "3.ckpt").exists()  # it did begin after step 3
 
 
 def test_evaluation_and_sampling_do_not_change_training(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -35,8 +36,9 @@ class RankCheck(Callback):
             return
         names, digests = zip(*((name, _digest(p)) for name, p in pl_module.named_parameters()), strict=True)
         own = torch.tensor(digests, device=trainer.strategy.root_device)
-        everyone: Tensor = trainer.strategy.all_gather(own)
-        apart = (everyone != everyone[0]).nonzero().tolist()
+        everyone = [torch.empty_like(own) for _ in range(trainer.world_size)]
+        dist.all_gather(everyone, own)
+        apart = (torch.stack(everyone) != everyone[0]).nonzero().tolist()
         if apart:
             rank, parameter = apart[0]
             raise RuntimeError(
