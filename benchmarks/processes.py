@@ -2,12 +2,14 @@
 
     python benchmarks/processes.py --rounds 5
 
-A DCGAN on the MNIST sample, 64 images a process and update. Also compares gan_ddp with Lightning's
-``ddp_find_unused_parameters_true``, which reduces the gradients of both players at each backward.
+A DCGAN on the MNIST sample, 64 images a process and update. Two runs that know nothing of each other tell how much two
+cores of the machine can do at all. Also compares gan_ddp with Lightning's ``ddp_find_unused_parameters_true``, which
+reduces the gradients of both players at each backward.
 """
 
 import argparse
 import logging
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -67,6 +69,12 @@ def images_per_second(
         return images / float(path.read_text())
 
 
+def unrelated(data: MNISTSampleDataModule, arguments: argparse.Namespace) -> float:
+    """Real images a second of two runs at the same time, together."""
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return sum(pool.starmap(images_per_second, [(data, "auto", 1, arguments)] * 2))
+
+
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,14 +89,15 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     data = MNISTSampleDataModule(batch_size=arguments.batch_size)
     data.dataset("train")
-    sides: dict[str, list[float]] = {"one": [], "gan_ddp": [], "find_unused": []}
+    sides: dict[str, list[float]] = {"one": [], "unrelated": [], "gan_ddp": [], "find_unused": []}
     for _ in range(arguments.rounds):
         sides["one"].append(images_per_second(data, "auto", 1, arguments))
+        sides["unrelated"].append(unrelated(data, arguments))
         sides["gan_ddp"].append(images_per_second(data, GANDDPStrategy(start_method="fork"), 2, arguments))
         unused = DDPStrategy(find_unused_parameters=True, start_method="fork")
         sides["find_unused"].append(images_per_second(data, unused, 2, arguments))
     print({name: round(statistics.median(rates)) for name, rates in sides.items()}, "images/s (medians)")
-    for other in ("one", "find_unused"):
+    for other in ("one", "unrelated", "find_unused"):
         ratios = [a / b for a, b in zip(sides["gan_ddp"], sides[other], strict=True)]
         print(f"gan_ddp / {other}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.checks import DataCheck
 from datamodules.sampler import CountedSampler, OrderedSampler
 
 Split = Literal["train", "val", "test"]
@@ -53,13 +55,20 @@ class PixelDataset(Dataset[Batch]):
     def __getitem__(self, indices: list[int]) -> Batch:
         """The finished batch of these images.
 
+        Args:
+            indices: Each in [0, 2 * len(self)): the second half are the images of the first, mirrored left to right.
+
         Returns:
             images: (len(indices), C, H, W) float32 in [-1, 1].
             labels: (len(indices),) int64.
         """
-        chosen = torch.tensor(indices)
-        pixels = self.pixels.index_select(0, chosen)  # indexing by [] takes 20 times as long
-        return pixels.float().div_(127.5).sub_(1), self.labels.index_select(0, chosen)
+        numbers = np.array(indices)
+        chosen = numbers % len(self)
+        pixels, labels = (torch.from_numpy(values.numpy().take(chosen, 0)) for values in (self.pixels, self.labels))
+        if max(indices) >= len(self):
+            position = np.arange(len(numbers)) + len(numbers) * (numbers >= len(self))
+            pixels = torch.cat([pixels, pixels.flip(-1)]).index_select(0, torch.from_numpy(position))
+        return pixels.float().div_(127.5).sub_(1), labels
 
 
 class BatchLoader:
@@ -94,7 +103,9 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yields `(images, labels)`, see :class:`PixelDataset`."""
-        return iter(self.loader)
+        if self.loader.num_workers or self.loader.pin_memory:
+            return iter(self.loader)
+        return map(self.dataset.__getitem__, self.loader.sampler)  # spares a quarter of the time for small images
 
     @property
     def _iterator(self) -> Any:
@@ -124,7 +135,9 @@ class ImageDataModule(LightningDataModule, ABC):
         num_classes: Number of classes, 0 where there are no labels.
         batch_size: Real images a D-update on each device, at least 1.
         eval_batch_size: Most images a batch of validation, test and prediction on each device, at least 1.
-        num_workers: Worker processes a loader, at least 0. More than 0 pays for images read from disk only.
+        num_workers: Worker processes a loader, at least 0. More than 0 hardly pays for pixels that are in memory or
+            memory-mapped.
+        flip: Mirror each training image left to right with probability 1/2, drawn anew in each epoch.
 
     Raises:
         ValueError: A number is out of its range.
@@ -140,6 +153,7 @@ class ImageDataModule(LightningDataModule, ABC):
         batch_size: int = 64,
         eval_batch_size: int = 500,
         num_workers: int = 0,
+        flip: bool = False,
     ) -> None:
         super().__init__()
         at_least = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 1)}
@@ -151,6 +165,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
+        self.flip = flip
         self._datasets: dict[Split, PixelDataset] = {}
 
     @abstractmethod
@@ -187,6 +202,24 @@ class ImageDataModule(LightningDataModule, ABC):
             self._datasets[split] = PixelDataset(*self.read(split))
         return self._datasets[split]
 
+    def check(self, deep: bool = False) -> DataCheck:
+        """Look at the files without changing any: what is there, what is missing, what is damaged.
+
+        Args:
+            deep: Decode every image, where images are files of their own. Otherwise each split is read.
+        """
+        present, missing, damaged = [], [], []
+        for split in SPLITS_OF_STAGE[None]:
+            try:
+                pixels, _ = self.read(split)
+            except FileNotFoundError as error:
+                missing.append(str(error))
+            except (OSError, ValueError) as error:
+                damaged.append(str(error))
+            else:
+                present.append(f"{split}: {len(pixels):,} images of {tuple(pixels.shape[1:])}")
+        return DataCheck(self.name, tuple(present), tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(damaged)))
+
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of `batch_size * n_critic` images on each device, see :class:`CountedSampler`.
 
@@ -211,6 +244,7 @@ class ImageDataModule(LightningDataModule, ABC):
             start=self._batches_processed,
             rank=rank,
             world_size=world_size,
+            flip=self.flip,
         )
         return BatchLoader(dataset, sampler, self.num_workers)
 

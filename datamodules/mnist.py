@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datamodules.base import ImageDataModule, Split
+from datamodules.held_out import held_out
 from datamodules.idx import IdxFile
 
 Source = Literal["train", "test"]
@@ -47,7 +48,7 @@ SHEETS: dict[Source, Sheet] = {
 
 
 class DigitDataModule(ImageDataModule):
-    """What the full set and the sample share: size, black border, validation split.
+    """What MNIST, its sample and its relatives share: size, black border, validation split.
 
     The validation split is `val_size` training images by a fixed permutation, which is not the seed of the run. Not
     every twelfth image: MNIST's two sources alternate in its file, and its even and its odd images differ by as much
@@ -63,17 +64,20 @@ class DigitDataModule(ImageDataModule):
         ValueError: A number is out of its range.
     """
 
+    title: str = "MNIST"
+    """Name of the published set, for messages."""
+
     def __init__(self, train_size: int, image_size: int, val_size: int, **kwargs: Any) -> None:
         super().__init__(image_shape=(1, image_size, image_size), num_classes=10, **kwargs)
         if image_size not in (28, 32):
-            raise ValueError(f"image_size is {image_size}, but MNIST is made in 28 or 32 (a black border).")
+            raise ValueError(f"image_size is {image_size}, but {self.title} is made in 28 or 32 (a black border).")
         if not 1 <= val_size < train_size:
             raise ValueError(f"val_size is {val_size}, but must be from 1 to {train_size - 1}.")
         self.val_size = val_size
 
     @abstractmethod
     def read_digits(self, source: Source) -> tuple[Tensor, Tensor]:
-        """Read MNIST's training or test images.
+        """Read the published training or test images.
 
         Returns:
             (N, 28, 28) uint8 pixels and (N,) uint8 labels.
@@ -83,9 +87,8 @@ class DigitDataModule(ImageDataModule):
         """Read a split, see :class:`ImageDataModule`."""
         pixels, labels = self.read_digits("test" if split == "test" else "train")
         if split != "test":
-            held_out = torch.zeros(len(labels), dtype=torch.bool)
-            held_out[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[: self.val_size]] = True
-            chosen = held_out if split == "val" else ~held_out
+            in_val = held_out(len(labels), self.val_size)
+            chosen = in_val if split == "val" else ~in_val
             pixels, labels = pixels[chosen], labels[chosen]
         border = (self.image_shape[-1] - 28) // 2
         return F.pad(pixels, [border] * 4).unsqueeze(1), labels.long()
@@ -101,7 +104,8 @@ class MNISTDataModule(DigitDataModule):
         root: Folder as `torchvision.datasets.MNIST` lays it out; made if absent.
         image_size: 28, or 32 for a black border of two pixels.
         val_size: Validation images held out of the 60,000 training images, in [1, 60000).
-        **kwargs: `batch_size`, `eval_batch_size`, `num_workers`, see :class:`ImageDataModule`.
+        download: Whether files that are not there are downloaded; if not, they are an error.
+        **kwargs: See :class:`ImageDataModule`.
 
     Raises:
         ValueError: A number is out of its range.
@@ -113,29 +117,46 @@ class MNISTDataModule(DigitDataModule):
     """
 
     name = "mnist"
+    downloader: type[torchvision.datasets.MNIST] = torchvision.datasets.MNIST
+    """Knows where the files are published; the folder is named after it."""
 
-    def __init__(self, root: str = "data", image_size: int = 28, val_size: int = 5_000, **kwargs: Any) -> None:
-        super().__init__(FILES["train"][0].shape[0], image_size, val_size, **kwargs)
-        self.folder = Path(root).expanduser() / "MNIST" / "raw"
+    def __init__(
+        self, root: str = "data", image_size: int = 28, val_size: int = 5_000, download: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(self.files["train"][0].shape[0], image_size, val_size, **kwargs)
+        self.folder = Path(root).expanduser() / self.downloader.__name__ / "raw"
+        self.download = download
+
+    @property
+    def files(self) -> dict[Source, tuple[IdxFile, IdxFile]]:
+        """The published files of images and of labels."""
+        return FILES
 
     @property
     def version(self) -> str:
         """Checksums of the files, and the size of the validation split."""
-        return f"{[file.md5 for pair in FILES.values() for file in pair]} permuted val {self.val_size}"
+        return f"{[file.md5 for pair in self.files.values() for file in pair]} permuted val {self.val_size}"
 
     def prepare_data(self) -> None:
         """Download the files that are not there.
 
         Raises:
+            FileNotFoundError: Files are not there and `download` is off.
             ConnectionError: The download failed; nothing is left of it.
         """
-        missing = [file for pair in FILES.values() for file in pair if not file.find(self.folder)]
-        if missing:
-            download(self.folder, missing)
+        missing = [file for pair in self.files.values() for file in pair if not file.find(self.folder)]
+        if not missing:
+            return
+        if not self.download:
+            raise FileNotFoundError(
+                f"{self.folder} lacks {', '.join(file.name for file in missing)}. Copy them there (uncompressed or "
+                ".gz), or set root to the folder that holds them, or set download to true."
+            )
+        download(self.folder, missing, self.downloader)
 
     def read_digits(self, source: Source) -> tuple[Tensor, Tensor]:
         """Read a file of images and its file of labels, see :meth:`IdxFile.read`."""
-        images, labels = FILES[source]
+        images, labels = self.files[source]
         return images.read(self.folder), labels.read(self.folder)
 
 
@@ -145,7 +166,7 @@ class MNISTSampleDataModule(DigitDataModule):
     Args:
         image_size: 28, or 32 for a black border of two pixels.
         val_size: Validation images held out of the 10,000 training images, in [1, 10000).
-        **kwargs: `batch_size`, `eval_batch_size`, `num_workers`, see :class:`ImageDataModule`.
+        **kwargs: See :class:`ImageDataModule`.
 
     Raises:
         ValueError: A number is out of its range.
@@ -172,7 +193,7 @@ class MNISTSampleDataModule(DigitDataModule):
         return pixels, torch.arange(10, dtype=torch.uint8).repeat_interleave(len(pixels) // 10)
 
 
-def download(folder: Path, files: list[IdxFile]) -> None:
+def download(folder: Path, files: list[IdxFile], downloader: type[torchvision.datasets.MNIST]) -> None:
     """Download files with torchvision; each appears in the folder whole or not at all.
 
     Raises:
@@ -181,14 +202,15 @@ def download(folder: Path, files: list[IdxFile]) -> None:
     existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
     try:
         with tempfile.TemporaryDirectory(prefix=".mnist-", dir=existing) as partial:  # on the same disk
-            source = Path(torchvision.datasets.MNIST(partial, download=True).raw_folder)
+            source = Path(downloader(partial, download=True).raw_folder)
             folder.mkdir(parents=True, exist_ok=True)
             for file in files:
                 (source / file.name).replace(folder / file.name)
     except (OSError, RuntimeError, HTTPException) as error:
+        names = ", ".join(file.name for file in files)
         raise ConnectionError(
-            f"MNIST could not be downloaded to {folder}, which lacks {', '.join(file.name for file in files)}: "
-            f"{error}\nConnect to the network, or copy the files there (uncompressed or .gz), or set root to "
+            f"{downloader.__name__} could not be downloaded to {folder}, which lacks {names}: {error}\n"
+            "Connect to the network, or copy the files there (uncompressed or .gz), or set root to "
             "the folder that holds them. MNISTSampleDataModule needs no download."
         ) from error
 

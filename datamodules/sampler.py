@@ -11,21 +11,24 @@ from torch.utils.data import Sampler
 
 
 @lru_cache(maxsize=1)
-def epoch_order(length: int, seed: int, epoch: int) -> Tensor:
+def epoch_order(length: int, seed: int, epoch: int, flip: bool = False) -> Tensor:
     """Permutation of an epoch, a pure function of its arguments.
 
     Args:
         length: Number of images.
         seed: Any integer.
         epoch: Number of the epoch, from 0.
+        flip: Mirror each image with probability 1/2. The order is the same with and without.
 
     Returns:
-        (length,) int64, each of 0 ... length - 1 once. It is cached: do not write to it.
+        (length,) int64, each of 0 ... length - 1 once, those of mirrored images + length. It is cached: do not write
+        to it.
     """
     # Hashed, because neighbouring seeds and epochs would otherwise share streams: (0, 1) and (1, 0).
     digest = blake2b(f"{seed},{epoch}".encode(), digest_size=8).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
-    return torch.randperm(length, generator=generator)
+    order = torch.randperm(length, generator=generator)
+    return order + length * torch.randint(2, (length,), generator=generator) if flip else order
 
 
 class CountedSampler(Sampler[list[int]]):
@@ -42,6 +45,8 @@ class CountedSampler(Sampler[list[int]]):
         rank: Number of this process, in [0, world_size).
         world_size: Number of processes. The global batch of `batch_size * world_size` images does not depend on
             how it is shared: process r takes [r::world_size] of it.
+        flip: Mirror each image with probability 1/2, anew in each epoch; the index of a mirrored image is that of the
+            image + length.
 
     Example:
         >>> run = CountedSampler(length=5, batch_size=2)
@@ -59,6 +64,7 @@ class CountedSampler(Sampler[list[int]]):
         start: Callable[[], int] = lambda: 0,
         rank: int = 0,
         world_size: int = 1,
+        flip: bool = False,
     ) -> None:
         self.length = length
         self.global_batch = batch_size * world_size
@@ -66,6 +72,7 @@ class CountedSampler(Sampler[list[int]]):
         self.start = start
         self.rank = rank
         self.world_size = world_size
+        self.flip = flip
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -83,11 +90,11 @@ class CountedSampler(Sampler[list[int]]):
             number: Number of the batch in the whole run, from 0.
 
         Returns:
-            `batch_size` indices in [0, length).
+            `batch_size` indices in [0, length), or in [0, 2 * length) with `flip`.
         """
         epoch, position = divmod(number, len(self))
         begin = position * self.global_batch
-        order = epoch_order(self.length, self.seed, epoch)
+        order = epoch_order(self.length, self.seed, epoch, self.flip)
         return order[begin + self.rank : begin + self.global_batch : self.world_size].tolist()
 
 

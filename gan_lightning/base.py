@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from gan_lightning.checks import check_choice, check_counts, check_decays
 from gan_lightning.draws import SharedDraws, seed_default_generators
-from gan_lightning.ema import update_average
+from gan_lightning.ema import MovingAverage
 from gan_lightning.losses import R1, R2, AdversarialLoss, GradientPenalty, Penalty
 from gan_lightning.optimization import OptimizingModule
 from gan_lightning.sampling import at_least_fp32
@@ -144,6 +144,7 @@ class AdversarialModule(OptimizingModule):
     def setup(self, stage: str) -> None:
         """Refuse strategies under which the game fails, and compile the networks."""
         check_strategy(self.trainer.strategy)
+        self._average: MovingAverage | None = None
         if self.compiles and stage == "fit":
             self.generator.compile()  # in place: the names of the parameters stay
             self.discriminator.compile()
@@ -254,7 +255,9 @@ class AdversarialModule(OptimizingModule):
     def _finish_step(self, images: int) -> None:
         self.images_seen += images * self.trainer.world_size
         if self.ema is not None:
-            update_average(self.ema, self.generator, self.ema_decay, self.global_step)
+            if self._average is None:  # networks are on their device and loaded only now
+                self._average = MovingAverage(self.ema, self.generator, self.ema_decay)
+            self._average.update(self.global_step)
         self.step_schedules()
 
     @property

@@ -1,11 +1,13 @@
 """Checkpoints that know their class and hold tensors and plain values alone, never code."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -40,6 +42,44 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "gan" not in checkpoint:
         raise ValueError(f"'{path}' was not saved by a GAN of this package: it names no class.")
     return checkpoint
+
+
+class CheckpointError(OSError):
+    """A checkpoint could not be written."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: whenever a run is killed, there is a whole one.
+
+    Lightning writes to the system's temporary folder and moves the file from there. Where that is another file system,
+    as on most clusters, to move is to copy: a kill or a full disk in between damages the checkpoint that was there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            CheckpointError: If it cannot be written, such as on a full disk; the previous one is unharmed.
+        """
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        place = Path(path)
+        temporary = place.with_name(f".{place.name}.{os.getpid()}")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                os.fsync(file.fileno())
+            temporary.replace(place)
+        except (OSError, RuntimeError) as error:  # torch turns some errors of a file into the latter
+            previous = "The previous one is unharmed. " if place.exists() else ""
+            raise CheckpointError(
+                f"The checkpoint '{place}' could not be written: {error}. {previous}Make room, or choose another "
+                "--trainer.default_root_dir; then go on by --ckpt_path last."
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 class CheckpointedModule(LightningModule):

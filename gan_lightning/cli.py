@@ -27,14 +27,18 @@ from gan_lightning.callbacks import (
     Throughput,
 )
 from gan_lightning.checkpoints import read_checkpoint
+from gan_lightning.data_commands import check_data, prepare_data
 from gan_lightning.errors import check_yaml, explain, silence
 from gan_lightning.generate import generate
 from gan_lightning.metrics import MNISTFeatures
 from gan_lightning.strategies import explain_lost_connection
 
 CATALOGUES = {"model": modules.__all__, "data": datamodules.__all__}
+DATA_COMMANDS: dict[str, Any] = {"check-data": check_data, "prepare-data": prepare_data}
 DESCRIPTION = """Train, judge and use generative adversarial networks.
-gan-lightning generate --help tells how to make images from a checkpoint."""
+gan-lightning generate --help tells how to make images from a checkpoint; prepare-data --help and check-data --help
+tell how to fetch data and how to look for damage."""
+NOT_EVALUATED = "no validation yet (see trainer.val_check_interval), or evaluation.num_samples is 0"
 LINKED = ("image_shape", "num_classes")
 """Arguments of a GAN that the data decide."""
 
@@ -192,7 +196,7 @@ class GANCLI(LightningCLI):
             f"  last checkpoint  {run / 'checkpoints' / 'last.ckpt'}\n"
             f"  sample grids     {run / 'samples'}\n"
             f"  metrics          {run / 'metrics.csv'}\n"
-            f"  {report or 'not evaluated: training ended before the first validation, see trainer.val_check_interval'}"
+            f"  {report or f'not evaluated: {NOT_EVALUATED}'}"
         )
 
     @rank_zero_only
@@ -216,7 +220,7 @@ class GANCLI(LightningCLI):
     def _best_checkpoint(self) -> str:
         best: BestCheckpoint = self._get(self.config_init, "best")
         if best.best_model_score is None:
-            return "none: there was no validation"
+            return f"none: {best.monitor} was not logged"
         return f"{best.best_model_path} ({best.monitor} {best.best_model_score:.2f})"
 
 
@@ -243,6 +247,13 @@ def main(args: list[str] | None = None) -> None:
             options = sys.argv[2:] if args is None else args[1:]
             about: dict[str, Any] = {"prog": "gan-lightning generate", "description": "Make images from a checkpoint."}
             auto_cli(generate, args=options, as_positional=False, parser_class=Parser, **about)
+        elif command and command[0] in DATA_COMMANDS:
+            options = sys.argv[2:] if args is None else args[1:]
+            check_yaml(options)
+            about = {"prog": f"gan-lightning {command[0]}", "description": "Fetch a data set, or look for damage."}
+            sys.exit(
+                auto_cli(DATA_COMMANDS[command[0]], args=options, as_positional=False, parser_class=Parser, **about)
+            )
         else:
             check_yaml(sys.argv[1:] if args is None else args)
             GANCLI(args)

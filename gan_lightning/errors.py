@@ -13,7 +13,10 @@ from pathlib import Path
 import yaml
 
 OWN = {"gan_lightning", "datamodules"}
-NOT_OPTIONS = {"args", "kwargs", "generator", "discriminator", "loss", "image_shape", "num_classes", "train_size"}
+NOT_OPTIONS = {
+    *("args", "kwargs", "generator", "discriminator", "loss", "image_shape", "num_classes"),
+    *("train_size", "modes"),  # of the data sets
+}
 IDLE_WARNINGS = (
     "`isinstance\\(treespec, LeafSpec\\)`",
     ".*no pre-optimization state was saved",

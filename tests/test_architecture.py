@@ -45,6 +45,7 @@ ALLOWED = {
         "torch",
         "torchmetrics",
         "lightning",
+        "gan_lightning.checkpoints",
         "gan_lightning.metrics",
         "gan_lightning.images",
     },
@@ -53,9 +54,10 @@ ALLOWED = {
     "gan_lightning": {f"gan_lightning.{part}" for part in ("modules", "base", "checkpoints", "version")},
     "gan_lightning.errors": {"yaml"},
     "gan_lightning.generate": {"torch", "numpy", "gan_lightning", "gan_lightning.images"},
+    "gan_lightning.data_commands": {"lightning"},
     "gan_lightning.cli": ANYTHING,
     "gan_lightning.__main__": {"gan_lightning.cli"},
-    "datamodules": {"torch", "torchvision", "lightning", "numpy", "PIL"},
+    "datamodules": {"torch", "torchvision", "lightning", "numpy", "PIL", "filelock", "tqdm"},
 }
 """What each part may import beside itself and the standard library; a part is a sub-package or a top-level file."""
 

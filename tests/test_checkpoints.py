@@ -1,18 +1,23 @@
 """Checkpoint files: what is in them, who may load them, and what is refused."""
 
+import errno
 import os
 import pickle
-from collections.abc import Callable
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 
 import gan_lightning
 from gan_lightning.base import AdversarialModule
-from gan_lightning.checkpoints import read_checkpoint
+from gan_lightning.callbacks import LastCheckpoint
+from gan_lightning.checkpoints import AtomicCheckpointIO, CheckpointError, read_checkpoint
 from gan_lightning.modules import DCGAN, GAN
 
 
@@ -127,3 +132,48 @@ def test_a_malicious_pickle_is_refused_and_not_run(save: Any, tmp_path: Path, fo
         with pytest.raises(ValueError, match="Refused to load"):
             load(path)
     assert not (tmp_path / "owned").exists()
+
+
+class FullDisk(Callback):
+    """Lets no file grow beyond a page after some step."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@pytest.fixture
+def _unlimited_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_unlimited_files")
+def test_a_full_disk_leaves_the_previous_checkpoint_and_says_so(
+    tiny_gan: Any, trainer: Any, tiny_data: Any, tmp_path: Path
+) -> None:
+    fit = trainer(max_steps=6, callbacks=[FullDisk(), LastCheckpoint(every_n_steps=2)], enable_checkpointing=True)
+    with pytest.raises(CheckpointError, match=r"last.ckpt' could not be written: .* The previous one is unharmed"):
+        fit.fit(tiny_gan("DCGAN"), tiny_data)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 2
+
+
+def test_what_a_killed_run_left_half_written_is_removed(
+    tiny_gan: Any, trainer: Any, tiny_data: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ".last.ckpt.77").write_bytes(b"half")
+    trainer(max_steps=1, callbacks=[LastCheckpoint()], enable_checkpointing=True).fit(tiny_gan("DCGAN"), tiny_data)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+def test_a_checkpoint_is_never_moved_from_another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    monkeypatch.setattr(tempfile, "mkstemp", fail)
+    AtomicCheckpointIO().save_checkpoint({"a": 1}, tmp_path / "new" / "x.ckpt")
+    assert torch.load(tmp_path / "new" / "x.ckpt") == {"a": 1}

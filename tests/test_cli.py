@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer
 from PIL import Image
 
 import gan_lightning
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid
 from gan_lightning.checkpoints import read_checkpoint
-from gan_lightning.cli import main
+from gan_lightning.cli import GANCLI, main
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 MODELS = sorted((CONFIGS / "model").glob("*.yaml"))
@@ -115,6 +116,50 @@ def test_recipes_train(name: str, command: Command, tmp_path: Path) -> None:
     files = [f"--config={CONFIGS / config}.yaml" for config in configs]
     command("fit", *files, *TINY, "--model.width=4", "--trainer.max_steps=2", "--run_name=r")
     assert read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")["global_step"] == 2
+
+
+@pytest.mark.parametrize("name", ["gaussian", "grid", "ring"])
+def test_points_train_without_evaluation(name: str, command: Command, tmp_path: Path) -> None:
+    files = [f"--config={CONFIGS / config}.yaml" for config in ("model/gan", f"data/{name}", "trainer/no_evaluation")]
+    printed = command(
+        "fit", *files, "--trainer.accelerator=cpu", "--trainer.max_steps=3", "--data.num_train=200", "--run_name=r"
+    )
+    assert "not evaluated: " in printed
+    dimensions = 1 if name == "gaussian" else 2
+    assert gan_lightning.load(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt").sample(5).shape == (
+        5,
+        1,
+        1,
+        dimensions,
+    )
+
+
+SLURM = {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+
+
+@pytest.mark.parametrize("name", ["ddp", "gpu", "slurm"])
+def test_trainer_configs_run(name: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "slurm":
+        for variable, value in {**SLURM, "SLURM_JOB_NAME": "gan", "SLURM_NTASKS_PER_NODE": "1"}.items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setenv("SLURM_JOB_NODELIST", "localhost")
+    here = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--run_name=r"]
+    command(*fit("dcgan", "--config", str(CONFIGS / "trainer" / f"{name}.yaml"), *here))
+    checkpoint = read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")
+    assert checkpoint["global_step"] == 3
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(("devices", "expected"), [("1", "SingleDeviceStrategy"), ("2", "GANDDPStrategy")])
+def test_more_than_one_device_means_gan_ddp(
+    devices: str, expected: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = []
+    monkeypatch.setattr(Trainer, "fit", lambda self, *_, **__: chosen.append(type(self.strategy).__name__))
+    monkeypatch.setattr(GANCLI, "after_fit", lambda self: None)
+    command(*fit("dcgan", f"--trainer.devices={devices}", "--run_name=r"))
+    assert chosen == [expected]
 
 
 def test_config_files_are_in_step_with_the_catalogue() -> None:
@@ -333,7 +378,7 @@ def test_print_config_and_help_are_clean(command: Command, capsys: pytest.Captur
         (["--model.widht=3"], "DCGAN has no option 'widht'. Did you mean width? Choose from: accumulate"),
         (["--data.batch_sise=3"], "MNISTSampleDataModule has no option 'batch_sise'. Did you mean batch_size?"),
         (["--model=DCGANN"], "There is no model 'DCGANN'. Did you mean DCGAN? Choose from: CGAN, DCGAN, GAN"),
-        (["--data=Foo"], "There is no data 'Foo'. Choose from: ImageDataModule, MNISTDataModule"),
+        (["--data=Foo"], "There is no data 'Foo'. Choose from: CIFAR10DataModule, CelebADataModule"),
         (["--model.lr=fast"], "Expected a <class 'float'>. Got value: fast"),
         (["--trainer.max_steps=few"], "Expected a <class 'int'>. Got value: few"),
         (["--data.image_size=30"], "image_size is 30, but MNIST is made in 28 or 32"),
@@ -407,3 +452,25 @@ def test_generate_names_the_classes_there_are(failing: Command, command: Command
     path = str(tmp_path / "runs" / "c" / "checkpoints" / "last.ckpt")
     error = failing("generate", "--ckpt_path", path, "--labels=3,10")
     assert "labels must be classes of CGAN, integers from 0 to 9, got [3, 10]" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["prepare-data", "--data=RingDataModule"], None, "RingDataModule is ready: it needs no files"),
+        (["check-data", f"--config={CONFIGS}/data/grid.yaml", "--deep=true"], 0, "grid: ok"),
+        (["check-data", "--data=CIFAR10DataModule", "--data.root=absent"], 1, "data_batch_1.bin is missing"),
+    ],
+)
+def test_data_are_prepared_and_checked_with_no_gan(
+    command: Command, capsys: pytest.CaptureFixture[str], options: list[str], status: int | None, said: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command(*options)
+    assert caught.value.code == status
+    assert said in capsys.readouterr().out
+
+
+def test_a_command_for_data_without_data_says_what_is_missing(failing: Command) -> None:
+    assert "arguments are required: data" in failing("check-data")
+    assert "Did you mean RingDataModule?" in failing("prepare-data", "--data=RingDatamodule")

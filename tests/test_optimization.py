@@ -153,8 +153,9 @@ def test_a_player_whose_gradients_overflow_alone_skips_its_step(
     assert fit.global_step == 2
 
 
+@pytest.mark.parametrize("name", ["SNGAN", "WGANGP"])
 def test_compiled_networks_train_as_eager_ones_and_save_the_same_names(
-    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, monkeypatch: pytest.MonkeyPatch
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     compiled: list[nn.Module] = []
 
@@ -165,7 +166,7 @@ def test_compiled_networks_train_as_eager_ones_and_save_the_same_names(
     monkeypatch.setattr(nn.Module, "compile", aot_eager)  # inductor needs minutes on a CPU; the tracing is the same
     results = []
     for compile_them in (False, True):
-        gan = tiny_gan("WGANGP", compile=compile_them, n_critic=1)
+        gan = tiny_gan(name, compile=compile_them, n_critic=1)
         results.append(trained(gan, trainer(max_steps=3), tiny_data))
         keys = gan.state_dict().keys()
     assert compiled == [gan.generator, gan.discriminator]

@@ -1,4 +1,4 @@
-"""What the README says holds: its files exist, its Python runs, its commands parse."""
+"""What the README and the docs say holds: their files exist, their Python runs, their commands parse."""
 
 import re
 import shlex
@@ -15,15 +15,18 @@ from gan_lightning.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TEXTS = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
 COMMANDS = [
-    line.split("&& ")[-1]
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-    if "gan-lightning fit" in line or "gan-lightning test" in line
+    f"{found[1] or 'fit'} {found[2]}"
+    for block in re.findall(r"```bash\n(.*?)```", TEXTS, re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if (found := re.search(r"(?:gan[-_]lightning (fit|test|validate|predict)|train\.sbatch) (.*)", line))
 ]
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:configs|docs|notebooks)/[\w./-]+\w", README))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"(?:benchmarks|configs|docs|notebooks|scripts)/[\w./-]+\w", TEXTS)))
+)
 def test_files_that_the_readme_names_exist(path: str) -> None:
     assert (ROOT / path).exists()
 
@@ -33,7 +36,7 @@ def test_commands_of_the_readme_parse(command: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["gan-lightning"])
     with pytest.raises(SystemExit) as caught:
-        main([*shlex.split(command)[1:], "--print_config"])
+        main([*shlex.split(command), "--print_config"])
     assert caught.value.code == 0
     assert "class_path" in capsys.readouterr().out
 

@@ -5,14 +5,23 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from gan_lightning.checkpoints import AtomicCheckpointIO, CheckpointError
 
 
 class _RunCheckpoint(ModelCheckpoint):
     """One file of a fixed name below the run directory's ``checkpoints``."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the run directory, which is the trainer's root."""
-        self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
+        """Find the run directory, which is the trainer's root, and see to it that files are written whole."""
+        folder = Path(trainer.default_root_dir) / "checkpoints"
+        self.dirpath = str(folder)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+        if trainer.is_global_zero:
+            for unfinished in folder.glob(f".{self.filename}.ckpt.*"):  # of a run that was killed
+                unfinished.unlink()
         super().setup(trainer, pl_module, stage)
 
 
@@ -26,6 +35,10 @@ class BestCheckpoint(_RunCheckpoint):
 
     def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] = "min") -> None:
         super().__init__(filename="best", monitor=monitor or "val/fid_mnist", mode=mode, enable_version_counter=False)
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Any]) -> None:
+        if self.monitor in monitor_candidates:  # Lightning would end a run that is not evaluated
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
 
 
 class LastCheckpoint(_RunCheckpoint):
@@ -47,7 +60,7 @@ class LastCheckpoint(_RunCheckpoint):
         """Write the state of the last whole step, if nothing was done since."""
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
         together = trainer.world_size == 1 or isinstance(exception, SystemExit)  # that of GracefulStop
-        if together and progress.started == progress.processed:
+        if together and not isinstance(exception, CheckpointError) and progress.started == progress.processed:
             super().on_exception(trainer, pl_module, exception)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

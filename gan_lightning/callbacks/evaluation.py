@@ -49,8 +49,8 @@ class Evaluation(Callback):
 
     Args:
         features: Maps images to features; None means :class:`MNISTFeatures`.
-        num_samples: Fakes at each validation.
-        test_num_samples: Fakes at ``test``.
+        num_samples: Fakes at each validation; 0 for no evaluation, such as of data that are not images.
+        test_num_samples: Fakes at ``test``; 0 for no evaluation.
         seed: Of the fakes.
         batch_size: Fakes drawn at once.
         cache_dir: Folder of the statistics of real images; by default ``cache`` in the trainer's default_root_dir.
@@ -59,7 +59,7 @@ class Evaluation(Callback):
         report: The last evaluation; None before the first.
 
     Raises:
-        ValueError: Fewer than 2 samples, a batch size below 1, or a negative seed.
+        ValueError: A single sample, or fewer than none; a batch size below 1, or a negative seed.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Evaluation(Callback):
         batch_size: int = 250,
         cache_dir: str | None = None,
     ) -> None:
-        if min(num_samples, test_num_samples) < 2 or batch_size < 1 or seed < 0:
+        if min(num_samples or 2, test_num_samples or 2) < 2 or batch_size < 1 or seed < 0:
             raise ValueError(
-                "Evaluation takes num_samples and test_num_samples of at least 2, batch_size of at least 1 and seed "
-                f"of at least 0; got {num_samples}, {test_num_samples}, {batch_size} and {seed}."
+                "Evaluation takes num_samples and test_num_samples of 0 or at least 2, batch_size of at least 1 and "
+                f"seed of at least 0; got {num_samples}, {test_num_samples}, {batch_size} and {seed}."
             )
         self.features = features or MNISTFeatures()
         self.num_samples = num_samples
@@ -87,10 +87,10 @@ class Evaluation(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load the extractor and show it one image: missing weights and a wrong size are noticed before training."""
-        if stage == "predict":
-            return
         self._split = "test" if stage == "test" else "val"
         self._num_fakes = self.test_num_samples if stage == "test" else self.num_samples
+        if stage == "predict" or not self._num_fakes:
+            return
         self._num_reals = 0  # stays 0 until the statistics of the real images are complete
         self._protocol_logged = False
         self._extractor = f"{type(self.features).__name__} {self.features.fingerprint}"
@@ -109,7 +109,7 @@ class Evaluation(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the statistics of the real images from the disk, or make ready to compute them."""
-        if trainer.sanity_checking or self._num_reals:
+        if self._skips(trainer) or self._num_reals:
             return
         key = self._cache_key(trainer)
         cached = None
@@ -131,12 +131,12 @@ class Evaluation(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the real images of a batch, float (N, C, H, W) in [-1, 1], while their statistics are incomplete."""
-        if not trainer.sanity_checking and not self._num_reals and dataloader_idx == 0:
+        if not self._skips(trainer) and not self._num_reals and dataloader_idx == 0:
             self._metric.update(self._quantise(batch[0]), real=True)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw fakes, compare, log."""
-        if trainer.sanity_checking:
+        if self._skips(trainer):
             return
         if not self._num_reals:
             self._complete_reals(trainer)
@@ -163,6 +163,9 @@ class Evaluation(Callback):
     on_test_start = on_validation_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
+
+    def _skips(self, trainer: Trainer) -> bool:
+        return trainer.sanity_checking or not self._num_fakes
 
     def _distance(self, trainer: Trainer, pl_module: LightningModule) -> float:
         """The Fréchet distance of fresh fakes; NaN, with a warning, if any of them is not finite."""

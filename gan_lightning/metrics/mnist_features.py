@@ -73,17 +73,18 @@ class MNISTFeatures(FeatureExtractor):
         """Grey images (N, 1, 28, 28) in [0, 1].
 
         Raises:
-            ValueError: The pixels are neither 28x28 nor 32x32.
+            ValueError: The pixels are neither (N, 1, 28, 28) nor (N, 1, 32, 32).
         """
-        height, width = pixels.shape[-2:]
-        if (height, width) not in ((28, 28), (32, 32)):
+        channels, height, width = pixels.shape[1:]
+        if (channels, height, width) not in ((1, 28, 28), (1, 32, 32)):
             raise ValueError(
-                f"MNISTFeatures takes images of 28x28 or 32x32, got {height}x{width}: "
-                "generate one of these sizes or evaluate with InceptionFeatures."
+                f"MNISTFeatures judges grey digits of 28x28 or 32x32 pixels, got {channels} channels of "
+                f"{height}x{width}: evaluate with InceptionFeatures (--evaluation.features), or not at all "
+                "(--evaluation.num_samples 0)."
             )
         border = (height - 28) // 2
         pixels = pixels[..., border : height - border, border : width - border]
-        return pixels.float().mean(dim=1, keepdim=True) / 255
+        return pixels.float() / 255
 
     def logits(self, features: Tensor) -> Tensor:
         """Class logits, (N, 10), of what :meth:`forward` returned, (N, 128)."""

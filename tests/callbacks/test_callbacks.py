@@ -156,7 +156,7 @@ def test_predictions_are_written_one_file_an_image(
 ) -> None:
     predictions = trainer(callbacks=[PredictionWriter()]).predict(tiny_gan("CGAN"), tiny_data)
     files = sorted((tmp_path / "predictions").iterdir())
-    assert [path.name for path in files[:2]] == ["0-00000-0000.png", "0-00000-0001.png"]
+    assert [path.name for path in files[:2]] == ["000000.png", "000001.png"]
     assert len(files) == 16
     assert predictions is not None
     assert not torch.equal(predictions[0], predictions[1])

@@ -1,5 +1,7 @@
 import hashlib
+import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,30 @@ class IndexedDataModule(ImageDataModule):
 @pytest.fixture
 def indexed():
     return IndexedDataModule
+
+
+@pytest.fixture(scope="session")
+def drawn_faces():
+    """The module that draws faces; tests are no package, so that it cannot be imported by name."""
+    spec = importlib.util.spec_from_file_location("drawn_faces", Path(__file__).with_name("drawn_faces.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def _drawn_layouts(drawn_faces, tmp_path_factory):
+    return {
+        layout: drawn_faces.write_celeba(tmp_path_factory.mktemp("layouts") / layout, 30, layout)
+        for layout in ("official", "kaggle", "folder", "zip")
+    }
+
+
+@pytest.fixture
+def drawn_celeba(_drawn_layouts, tmp_path):
+    """Copies 30 drawn faces, of which 3 are for validation and 3 for testing, in a layout of CelebA."""
+
+    def copy(layout="official", name="celeba data"):
+        return shutil.copytree(_drawn_layouts[layout], tmp_path / name)
+
+    return copy

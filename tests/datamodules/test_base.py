@@ -74,6 +74,16 @@ def test_reading_a_batch_leaves_the_pixels_as_they_were():
     assert pixels.flatten().tolist() == list(range(8))
 
 
+def test_indices_beyond_the_images_are_the_same_images_mirrored():
+    pixels = torch.arange(24, dtype=torch.uint8).view(4, 1, 2, 3)
+    dataset = PixelDataset(pixels, torch.tensor([3, 1, 2, 0]))
+    images, labels = dataset[[1, 6, 4, 3]]
+    plain, plain_labels = dataset[[1, 2, 0, 3]]
+    assert torch.equal(images, torch.stack([plain[0], plain[1].flip(-1), plain[2].flip(-1), plain[3]]))
+    assert torch.equal(labels, plain_labels)
+    assert pixels.flatten().tolist() == list(range(24))
+
+
 @pytest.mark.parametrize(
     ("pixels", "labels", "said"),
     [
@@ -130,6 +140,49 @@ def test_training_batch_holds_n_critic_micro_batches(indexed):
 
 def test_without_a_trainer_a_training_batch_holds_batch_size_images(indexed):
     assert len(next(iter(indexed(batch_size=4).train_dataloader()))[0]) == 4
+
+
+def test_only_training_images_are_mirrored(indexed):
+    def read(loader):
+        return {label: image for images, labels in loader for label, image in zip(labels.tolist(), images, strict=True)}
+
+    plain, flipped = (indexed(batch_size=4, flip=flip) for flip in (False, True))
+    for name in ("val_dataloader", "test_dataloader"):
+        expected = read(getattr(plain, name)())
+        assert all(torch.equal(image, expected[label]) for label, image in read(getattr(flipped, name)()).items())
+    expected, found = read(plain.train_dataloader()), read(flipped.train_dataloader())
+    mirrored = [label for label, image in found.items() if not torch.equal(image, expected[label])]
+    assert 5 < len(mirrored) < 31
+    assert all(torch.equal(found[label], expected[label].flip(-1)) for label in mirrored)
+
+
+def test_check_counts_the_images_of_each_split(indexed):
+    check = indexed().check()
+    assert check.ok
+    assert check.present == (
+        "train: 39 images of (1, 2, 2)",
+        "val: 7 images of (1, 2, 2)",
+        "test: 8 images of (1, 2, 2)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(FileNotFoundError("x is missing"), "missing"), (ValueError("x is cut"), "damaged"), (OSError("x"), "damaged")],
+)
+def test_check_reports_each_error_of_reading_once(indexed, monkeypatch, error, kind):
+    original = indexed.read
+
+    def read(self, split):
+        if split == "test":
+            return original(self, split)
+        raise error
+
+    monkeypatch.setattr(indexed, "read", read)
+    check = indexed().check(deep=True)
+    assert not check.ok
+    assert len(check.present) == 1
+    assert getattr(check, kind) == (str(error),)
 
 
 def test_seed_of_the_run_decides_the_order(indexed, monkeypatch):

@@ -86,6 +86,11 @@ def test_fingerprint_tells_set_size_and_split_apart():
     assert MNISTDataModule(root="elsewhere", batch_size=3).fingerprint == modules[0].fingerprint
 
 
+def test_fingerprints_stay_what_statistics_on_disk_were_written_under():
+    assert MNISTDataModule().fingerprint == "mnist-28px-02524e52"
+    assert MNISTSampleDataModule().fingerprint == "mnist_sample-28px-991ba300"
+
+
 def test_training_and_validation_part_the_training_file_and_test_is_the_test_file(drawn_mnist):
     data = drawn(drawn_mnist)
     train, val, test = (data.dataset(split) for split in ("train", "val", "test"))
@@ -209,6 +214,14 @@ def test_files_that_are_there_are_not_downloaded(drawn_mnist, monkeypatch):
     (folder / LABELS).unlink()
     drawn(drawn_mnist).prepare_data()
     drawn(drawn_mnist).setup("fit")
+
+
+def test_without_download_missing_files_are_named(drawn_mnist, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_: pytest.fail("network"))
+    drawn(drawn_mnist, download=False).prepare_data()
+    (drawn_mnist / "MNIST" / "raw" / LABELS).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"MNIST/raw lacks {LABELS}\. Copy them there.*set download to true"):
+        drawn(drawn_mnist, download=False).prepare_data()
 
 
 def test_download_brings_what_is_read(server, drawn_mnist, tmp_path):

@@ -55,6 +55,39 @@ def test_ranks_share_the_global_batch_of_one_process(world_size):
         assert parts[0] == whole.batch(number)[::world_size]
 
 
+def test_without_flips_the_order_is_what_it_was_and_with_them_the_images_are_the_same():
+    plain = CountedSampler(length=1000, batch_size=100, seed=5)
+    flipped = CountedSampler(length=1000, batch_size=100, seed=5, flip=True)
+    for number in range(15):
+        assert [index % 1000 for index in flipped.batch(number)] == plain.batch(number)
+
+
+def test_about_half_of_the_images_are_mirrored_anew_in_each_epoch():
+    sampler = CountedSampler(length=10_000, batch_size=10_000, flip=True)
+    mirrored = [{index - 10_000 for index in sampler.batch(epoch) if index >= 10_000} for epoch in range(2)]
+    assert 4_800 < len(mirrored[0]) < 5_200
+    assert 2_300 < len(mirrored[0] & mirrored[1]) < 2_700
+
+
+def test_flips_are_the_same_in_every_version_and_on_every_machine():
+    assert CountedSampler(length=12, batch_size=6, seed=2**40, flip=True).batch(3) == [17, 19, 9, 11, 18, 4]
+
+
+@pytest.mark.parametrize("start", [1, 5, 6])
+def test_flips_do_not_depend_on_where_the_run_was_resumed(start):
+    sampler = CountedSampler(length=21, batch_size=4, seed=3, flip=True)
+    resumed = CountedSampler(length=21, batch_size=4, seed=3, start=lambda: start, flip=True)
+    assert list(resumed) == [sampler.batch(number) for number in range(start, start + 5)]
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_flips_do_not_depend_on_the_number_of_processes(world_size):
+    whole = CountedSampler(length=50, batch_size=6, seed=1, flip=True)
+    for rank in range(world_size):
+        shard = CountedSampler(50, 6 // world_size, seed=1, rank=rank, world_size=world_size, flip=True)
+        assert all(shard.batch(number) == whole.batch(number)[rank::world_size] for number in range(20))
+
+
 @pytest.mark.parametrize("length", [1, 7, 8, 1001])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_ordered_shards_hold_every_image_once_in_bounded_batches(length, world_size):

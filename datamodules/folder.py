@@ -1,0 +1,163 @@
+"""Any images in any folder tree or archive."""
+
+import posixpath
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+
+from datamodules.cached import SPLITS, CachedImageDataModule, Listing
+from datamodules.decode import Decoder
+from datamodules.sources import SUFFIXES, ImageSource, encode, open_source
+
+SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
+
+
+class ImageFolderDataModule(CachedImageDataModule):
+    """Images of any size, format and mode, in a folder with its sub-folders or in a .zip or .tar archive.
+
+    Each is turned as its camera was held, made RGB (transparent on white, of 16 bits the high byte, of an animation
+    the first frame), cut to its central square and resized. Where every image lies in a sub-folder of the top level,
+    the sub-folders are classes, numbered in the order of their names; a top folder that holds all is no class.
+
+    Which split an image belongs to is a function of its path below `root` alone: adding images moves no other to
+    another split.
+
+    Args:
+        root: The folder or archive; it must be there, for it tells the number of classes.
+        image_size: Height and width in pixels.
+        crop: Side of the central square in pixels; None for the largest that an image has.
+        val_fraction: Share of the validation images, in [0, 1).
+        test_fraction: Share of the test images, in [0, 1); together with val_fraction less than 1.
+        labels: Whether sub-folders are classes; if not, there are no labels.
+        **kwargs: `cache_dir` and `on_error`, see :class:`CachedImageDataModule`, and those of :class:`ImageDataModule`.
+
+    Raises:
+        FileNotFoundError: There is no such folder or archive, or no image in it.
+        ValueError: An argument is out of its range, or the archive is refused.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     for index in range(20):
+        ...         Image.new("RGB", (40, 30)).save(f"{root}/{index}.png")
+        ...     data = ImageFolderDataModule(root, image_size=16)
+        >>> data.image_shape, data.num_classes
+        ((3, 16, 16), 0)
+    """
+
+    name = "folder"
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int = 64,
+        crop: int | None = None,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        labels: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.fractions = {"val": val_fraction, "test": test_fraction}
+        for split, fraction in self.fractions.items():
+            if not 0 <= fraction < 1:
+                raise ValueError(f"{split}_fraction is {fraction}, but must be at least 0 and less than 1.")
+        if val_fraction + test_fraction >= 1:
+            raise ValueError(
+                f"val_fraction {val_fraction} and test_fraction {test_fraction} leave no training image: their sum "
+                "must be less than 1."
+            )
+        self._source = open_source(Path(root).expanduser())
+        if not self._source.files:
+            raise FileNotFoundError(f"{root} holds no image: no file ends in {', '.join(SUFFIXES)}.")
+        self._tops = top_folders(list(self._source.files), str(root)) if labels else None
+        self.classes = sorted(set(self._tops or ()))
+        """Names of the classes, in the order of their numbers."""
+        super().__init__(root, Decoder(image_size, crop), len(self.classes), **kwargs)
+
+    def open_source(self) -> ImageSource:
+        """Find the files."""
+        return self._source
+
+    def list_images(self) -> Listing:
+        """List the images, those of the training split first.
+
+        Raises:
+            ValueError: A split that is to have images has none.
+        """
+        names = list(self.source.files)
+        places = [place_of(name) for name in names]
+        order = sorted(range(len(names)), key=places.__getitem__, reverse=True)  # which no fraction changes
+        place = torch.tensor([places[index] for index in order], dtype=torch.float64)
+        test, val = self.fractions["test"], self.fractions["test"] + self.fractions["val"]
+        parts = (place < val).long() + (place < test).long()
+        self._refuse_empty(parts.bincount(minlength=len(SPLITS)).tolist())
+        labels = torch.zeros(len(names), dtype=torch.int64)
+        if self._tops:
+            number = {name: index for index, name in enumerate(self.classes)}
+            labels = torch.tensor([number[self._tops[index]] for index in order])
+        return Listing([names[index] for index in order], parts, labels)
+
+    def _refuse_empty(self, counts: Sequence[int]) -> None:
+        for split, count in zip(SPLITS, counts, strict=True):
+            if not count and self.fractions.get(split, 1) > 0:
+                raise ValueError(
+                    f"Of the {sum(counts)} images of {self.root} none falls to the {split} split (val_fraction "
+                    f"{self.fractions['val']}, test_fraction {self.fractions['test']}). Set the fraction of the split "
+                    "higher, or to 0 to do without it."
+                )
+
+
+def place_of(name: str) -> float:
+    """Place of a name in [0, 1): a hash, the same on every machine, however the name's accents are encoded."""
+    digest = blake2b(encode(unicodedata.normalize("NFC", name)), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48
+
+
+def shared_folder(names: Sequence[str]) -> str:
+    """The folder that all names lie in, with its last /; empty if there is none.
+
+    Example:
+        >>> shared_folder(["photos/2024/cats/1.jpg", "photos/2024/dogs/1.jpg"])
+        'photos/2024/'
+    """
+    shared = posixpath.commonpath([posixpath.dirname(name) for name in names])
+    return f"{shared}/" if shared else ""
+
+
+def top_folders(names: Sequence[str], root: str) -> list[str] | None:
+    """The sub-folder of the top level that each image lies in.
+
+    Args:
+        names: Names of the images.
+        root: Where they are, for messages.
+
+    Returns:
+        As many as there are names; None if images lie in no sub-folder, or all in one.
+
+    Raises:
+        ValueError: The sub-folders are named after splits.
+    """
+    skipped = len(shared_folder(names))
+    tops = [name[skipped:].partition("/")[0] if "/" in name[skipped:] else "" for name in names]
+    counts = Counter(tops)
+    if counts.keys() <= {""}:
+        return None
+    if counts[""]:
+        rank_zero_warn(
+            f"{root} has no classes, for {counts['']} of its {len(names)} images lie in no sub-folder. Move them into "
+            "one, or set labels to false."
+        )
+        return None
+    if {name.lower() for name in counts} <= SPLIT_NAMES:
+        raise ValueError(
+            f"The sub-folders of {root} are named after splits ({', '.join(counts)}), which would become classes. Set "
+            "root to one of them (it is split by val_fraction and test_fraction), or labels to false to take all."
+        )
+    return tops

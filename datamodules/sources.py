@@ -1,0 +1,225 @@
+"""Where image files lie: in a folder tree, or in a zip or tar archive, which is read without being extracted."""
+
+import os
+import tarfile
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a name, with / between folders, is that of an image and hidden nowhere on its path.
+
+    Example:
+        >>> [is_image_name(name) for name in ("cats/1.JPG", "cats/readme.txt", ".trash/1.jpg", "__MACOSX/._1.jpg")]
+        [True, False, False, False]
+    """
+    return name.lower().endswith(SUFFIXES) and not any(map(is_hidden, name.split("/")))
+
+
+def is_hidden(part: str) -> bool:
+    """Whether a file or folder of this name is none of the user's own."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def encode(text: str) -> bytes:
+    """UTF-8, also of file names that were not."""
+    return text.encode(errors="surrogateescape")
+
+
+class FileStamp(NamedTuple):
+    """What is known of a file without reading it.
+
+    Args:
+        size: Bytes.
+        mark: Changes with the content: the time of modification, or a checksum.
+    """
+
+    size: int
+    mark: str
+
+
+class ImageSource(ABC):
+    """Image files by their names. It can be handed to other processes, which may read at once.
+
+    Args:
+        path: The folder or archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def files(self) -> dict[str, FileStamp]:
+        """The image files by name, in order, with / between folders."""
+        return dict(sorted((name, stamp) for name, stamp in self.list_files() if is_image_name(name)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all names, sizes and marks; known without reading the files."""
+        lines = (f"{name}/{stamp.size}/{stamp.mark}" for name, stamp in self.files.items())
+        return blake2b(encode("\n".join(lines)), digest_size=8).hexdigest()
+
+    @abstractmethod
+    def list_files(self) -> Iterator[tuple[str, FileStamp]]:
+        """Yield the files; those that are not images may be among them."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Content of a file.
+
+        Raises:
+            OSError: It could not be read.
+            ValueError: The archive is damaged at this file; the message goes on from its name.
+        """
+
+
+class FolderSource(ImageSource):
+    """The files below a folder; links are followed, each folder is entered once."""
+
+    def list_files(self) -> Iterator[tuple[str, FileStamp]]:
+        """Yield the files, marked with their time of modification."""
+        root = os.fspath(self.path)
+        entered = {_identity(root)}
+        for folder, subfolders, names in os.walk(root, onerror=_raise, followlinks=True):
+            visible = sorted(name for name in subfolders if not is_hidden(name))
+            subfolders[:] = [name for name in visible if _is_new(_identity(f"{folder}/{name}"), entered)]
+            below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
+            for name in filter(is_image_name, names):
+                stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 -- of 200,000 files; a Path each takes as long again
+                yield (name if below == "." else f"{below}/{name}"), FileStamp(stat.st_size, str(stat.st_mtime_ns))
+
+    def read(self, name: str) -> bytes:
+        """Content of a file."""
+        with open(f"{self.path}/{name}", "rb") as file:  # noqa: PTH123 -- as above
+            return file.read()
+
+
+class ZipSource(ImageSource):
+    """The members of a zip archive.
+
+    Raises:
+        ValueError: The archive is damaged, encrypted, or has members that point out of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            with path.open("rb") as file:
+                is_page = file.read(512).lstrip()[:1] == b"<"
+            found = "a web page" if is_page else f"a damaged zip archive of {path.stat().st_size:,} bytes ({error})"
+            raise ValueError(f"{path} is {found}. Download or copy the archive again.") from error
+        self.process = os.getpid()
+        refuse_escapes(path, self.archive.namelist())
+        if any(member.flag_bits & 1 for member in self.archive.infolist()):
+            raise ValueError(f"{path} is encrypted. Extract it, and name the folder instead.")
+
+    def __reduce__(self) -> tuple[type["ZipSource"], tuple[Path]]:
+        """Open the archive again in a process that was not forked."""
+        return ZipSource, (self.path,)
+
+    def list_files(self) -> Iterator[tuple[str, FileStamp]]:
+        """Yield the members, marked with their checksum."""
+        return (
+            (member.filename, FileStamp(member.file_size, f"{member.CRC:08x}")) for member in self.archive.infolist()
+        )
+
+    def read(self, name: str) -> bytes:
+        """Content of a member, whose checksum is verified."""
+        try:
+            if self.process != os.getpid():  # after a fork both would move one position in the file
+                self.archive.fp, self.process = self.path.open("rb"), os.getpid()
+            return self.archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise ValueError(f"is damaged within the archive: {error}") from error
+
+
+class TarSource(ImageSource):
+    """The members of an uncompressed tar archive.
+
+    Raises:
+        ValueError: The archive is damaged, compressed, or has members that point out of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            with tarfile.open(path, "r:") as archive:
+                members = archive.getmembers()
+        except tarfile.TarError as error:
+            raise ValueError(
+                f"{path} cannot be read: {error}. A compressed tar archive has no index; extract it and name the "
+                "folder, or pack the images as .zip."
+            ) from error
+        refuse_escapes(path, (member.name for member in members))
+        self.members = {member.name.removeprefix("./"): member for member in members if member.isfile()}
+
+    def list_files(self) -> Iterator[tuple[str, FileStamp]]:
+        """Yield the members, marked with their time of modification."""
+        return ((name, FileStamp(member.size, str(member.mtime))) for name, member in self.members.items())
+
+    def read(self, name: str) -> bytes:
+        """Content of a member."""
+        member = self.members[name]
+        with self.path.open("rb") as file:
+            file.seek(member.offset_data)
+            return file.read(member.size)
+
+
+def open_source(path: Path) -> ImageSource:
+    """Open a folder or an archive of images.
+
+    Raises:
+        FileNotFoundError: There is nothing at the path.
+        ValueError: It is no folder and no archive, or an archive that is refused.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: there is no such folder or archive of images.")
+    if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+        return ZipSource(path)
+    if ".tar" in path.suffixes or path.suffix.lower() in (".tgz", ".tbz", ".txz"):
+        return TarSource(path)
+    raise ValueError(f"{path} is neither a folder nor a .zip or .tar archive of images.")
+
+
+def refuse_escapes(path: Path, names: Iterable[str]) -> None:
+    """Check that no member of an archive points out of it.
+
+    Nothing is extracted, so that none could do harm; but such an archive was made to, or is damaged.
+
+    Raises:
+        ValueError: One does.
+    """
+    for name in names:
+        windows = PureWindowsPath(name)  # it knows both slashes
+        if windows.anchor or ".." in windows.parts:
+            raise ValueError(
+                f"{path} was refused: its member {name!r} points out of the archive. Nothing was read or extracted; "
+                "get the archive from a source that you trust."
+            )
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    stat = os.stat(folder)  # noqa: PTH116
+    return stat.st_dev, stat.st_ino
+
+
+def _is_new(identity: tuple[int, int], entered: set[tuple[int, int]]) -> bool:
+    is_new = identity not in entered
+    entered.add(identity)
+    return is_new
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,175 @@
+import io
+import multiprocessing
+import os
+import pickle
+import tarfile
+import zipfile
+
+import pytest
+
+from datamodules.sources import FolderSource, TarSource, ZipSource, open_source
+
+FILES = {"a/1.jpg": b"one", "a/Zwei ü.PNG": b"two", "b c/3.webp": b"three", "4.gif": b"four"}
+OTHERS = ("readme.txt", ".hidden.jpg", ".gan_lightning_cache/x.jpg", "a/__MACOSX/1.jpg", "__MACOSX/._1.jpg", "a/jpg")
+
+
+def write_folder(path):
+    for name, content in {**FILES, **dict.fromkeys(OTHERS, b"")}.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+def write_zip(path, files=FILES, others=OTHERS):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/", b"")
+        for name, content in {**files, **dict.fromkeys(others, b"")}.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path, files=FILES, others=OTHERS, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, content in {**files, **dict.fromkeys(others, b"")}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture(params=["folder", "zip", "tar"])
+def source(request, tmp_path):
+    """The same files in each kind of source."""
+    path = tmp_path / f"my images ü.{request.param}"
+    return open_source({"folder": write_folder, "zip": write_zip, "tar": write_tar}[request.param](path))
+
+
+def test_every_source_lists_and_reads_the_images_alone(source):
+    assert list(source.files) == sorted(FILES)
+    assert {name: source.read(name) for name in source.files} == FILES
+    assert {name: file.size for name, file in source.files.items()} == {k: len(v) for k, v in FILES.items()}
+
+
+def test_a_source_can_be_read_in_another_process(source):
+    assert list(pickle.loads(pickle.dumps(source)).files) == list(source.files)
+    name = next(iter(FILES))
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(source.read, [name] * 50) == [FILES[name]] * 50
+    assert source.read(name) == FILES[name]
+
+
+def test_fingerprint_stays_until_a_file_changes(tmp_path):
+    folder = write_folder(tmp_path / "images")
+    seen = [FolderSource(folder).fingerprint]
+    (folder / "readme.txt").write_text("not an image")
+    assert FolderSource(folder).fingerprint == seen[0]
+    (folder / "4.gif").write_bytes(b"FOUR")  # as many bytes
+    os.utime(folder / "4.gif", ns=(1, 1))
+    seen.append(FolderSource(folder).fingerprint)
+    (folder / "4.gif").rename(folder / "5.gif")
+    seen.append(FolderSource(folder).fingerprint)
+    assert len(set(seen)) == 3
+
+
+def test_fingerprint_of_a_zip_is_that_of_its_content(tmp_path):
+    first, again = (ZipSource(write_zip(tmp_path / name)) for name in ("first.zip", "again.zip"))
+    other = ZipSource(write_zip(tmp_path / "other.zip", {**FILES, "4.gif": b"FOUR"}))
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+
+
+def test_links_are_followed_and_loops_are_not(tmp_path):
+    folder = write_folder(tmp_path / "images")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "5.jpg").write_bytes(b"five")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "a" / "up").symlink_to(folder)
+    (folder / "itself").symlink_to(folder / "itself")
+    assert sorted(FolderSource(folder).files) == sorted([*FILES, "linked/5.jpg"])
+
+
+@pytest.mark.parametrize("target", ["absent.jpg", "6.jpg"], ids=["nowhere", "itself"])
+def test_an_image_that_is_a_broken_link_is_an_error_that_names_it(tmp_path, target):
+    (tmp_path / "6.jpg").symlink_to(tmp_path / target)
+    with pytest.raises(OSError, match=r"6\.jpg"):
+        _ = FolderSource(tmp_path).files
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    folder = write_folder(tmp_path / "images")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("b c"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="b c"):
+        _ = FolderSource(folder).files
+
+
+@pytest.mark.parametrize("name", ["../evil.jpg", "a/../../evil.jpg", "/etc/evil.jpg", "C:\\evil.jpg", "..\\evil.jpg"])
+@pytest.mark.parametrize(("write", "suffix"), [(write_zip, "zip"), (write_tar, "tar")])
+def test_an_archive_with_a_member_that_points_out_of_it_is_refused(tmp_path, write, suffix, name):
+    path = write(tmp_path / f"evil.{suffix}", {**FILES, name: b"evil"})
+    with pytest.raises(ValueError, match=rf"evil\.{suffix} was refused: its member .*evil\.jpg' points out"):
+        open_source(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_links_in_a_tar_are_no_images(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        link = tarfile.TarInfo("passwd.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    assert TarSource(tmp_path / "x.tar").files == {}
+
+
+def test_members_of_a_tar_of_the_folder_itself_lose_the_dot(tmp_path):
+    source = TarSource(write_tar(tmp_path / "x.tar", {"./a/1.jpg": b"one"}, ()))
+    assert {name: source.read(name) for name in source.files} == {"a/1.jpg": b"one"}
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"<html>quota exceeded</html>", "a web page"), (b"PK\3\4 and no more", "a damaged zip archive of 16 bytes")],
+)
+def test_a_file_that_is_no_zip_is_described(tmp_path, content, found):
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"x\.zip is {found}.*Download or copy the archive again"):
+        open_source(tmp_path / "x.zip")
+
+
+def test_a_member_that_is_damaged_within_the_zip_is_described(tmp_path):
+    path = write_zip(tmp_path / "x.zip", {"1.jpg": b"first" * 90, "2.jpg": b"second" * 90}, ())
+    content = bytearray(path.read_bytes())
+    content[content.index(b"1.jpg") + 7] ^= 0xFF
+    path.write_bytes(content)
+    source = open_source(path)
+    with pytest.raises(ValueError, match=r"^is damaged within the archive: "):
+        source.read("1.jpg")
+    assert source.read("2.jpg") == b"second" * 90
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    path = write_zip(tmp_path / "x.zip", {"1.jpg": b"x"}, ())
+    content = path.read_bytes()
+    place = content.rindex(b"PK\1\2") + 8  # the flags of the last member in the directory
+    path.write_bytes(content[:place] + b"\1" + content[place + 1 :])
+    with pytest.raises(ValueError, match=r"x\.zip is encrypted\. Extract it"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("name", ["x.tar.gz", "x.tgz"])
+def test_a_compressed_tar_is_refused_with_the_cure(tmp_path, name):
+    write_tar(tmp_path / name, mode="w:gz")
+    with pytest.raises(ValueError, match=r"has no index; extract it .* or pack the images as \.zip"):
+        open_source(tmp_path / name)
+
+
+def test_a_path_without_images_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent is missing"):
+        open_source(tmp_path / "absent")
+    (tmp_path / "x.rar").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"x\.rar is neither a folder nor a \.zip or \.tar"):
+        open_source(tmp_path / "x.rar")
