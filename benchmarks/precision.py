@@ -4,7 +4,7 @@
     python -m benchmarks.precision --table          # print what there is
 
 The score is ``fid_mnist`` of 10,000 samples of the moving average of the last checkpoint against the test images. The
-runs are those of benchmarks/mnist.py, cut short: 2,000 updates of G for DCGAN, 500 (and half the width) for WGAN-GP.
+runs are those of benchmarks/mnist.py, cut short: 1,000 updates of G for DCGAN, 300 (and half the width) for WGAN-GP.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from benchmarks.mnist import ROOT, command_line, device, git_commit
 
 RESULTS = ROOT / "benchmarks" / "results" / "precision.json"
 RUNS: dict[str, list[str]] = {
-    "dcgan": ["--model.width=32", "--trainer.max_steps=2000"],
-    "wgangp": ["--model.width=16", "--model.max_width=16", "--trainer.max_steps=500"],
+    "dcgan": ["--model.width=32", "--trainer.max_steps=1000"],
+    "wgangp": ["--model.width=16", "--model.max_width=16", "--trainer.max_steps=300"],
 }
 PRECISIONS = ("32-true", "bf16-mixed")
 SEEDS = (0, 1, 2)

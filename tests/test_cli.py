@@ -23,6 +23,7 @@ from gan_lightning.checkpoints import read_checkpoint
 from gan_lightning.cli import GANCLI, main
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
 MODELS = sorted((CONFIGS / "model").glob("*.yaml"))
 TINY = ["--data.batch_size=8", "--trainer.accelerator=cpu", "--evaluation.num_samples=20", "--samples.num_images=4"]
 SMALL = {"WGANGP": 4, "SNGAN": 4, "DCGAN": 4, "LSGAN": 4, "WGAN": 4, "ConditionalDCGAN": 4}
@@ -110,11 +111,12 @@ def test_every_model_config_trains_judges_and_generates(config: Path, command: C
     assert len(gan.sample(2)) == 2
 
 
-@pytest.mark.parametrize("name", ["quickstart", "experiment/mnist_dcgan"])
+@pytest.mark.parametrize("name", ["quickstart", *(f"experiment/{path.stem}" for path in EXPERIMENTS)])
 def test_recipes_train(name: str, command: Command, tmp_path: Path) -> None:
     configs = ["data/mnist_sample", name, "trainer/cpu"]
     files = [f"--config={CONFIGS / config}.yaml" for config in configs]
-    command("fit", *files, *TINY, "--model.width=4", "--trainer.max_steps=2", "--run_name=r")
+    width = ["--model.width=4"] if "width" in (CONFIGS / f"{name}.yaml").read_text() else []
+    command("fit", *files, *TINY, *width, "--trainer.max_steps=2", "--run_name=r")
     assert read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")["global_step"] == 2
 
 
