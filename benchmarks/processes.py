@@ -79,8 +79,8 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=64)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -105,18 +105,38 @@ def average_over_processes(tensors: list[Tensor], bucket_bytes: int) -> None:
         bucket_bytes: Largest size of a flat buffer, unless one tensor is larger.
     """
     world_size = dist.get_world_size()
-    travelling: tuple[list[Tensor], Tensor, Any] | None = None
+    travelling: tuple[list[Tensor], Tensor, Callable[[], object]] | None = None
     for bucket in itertools.chain(_buckets(tensors, bucket_bytes), [None]):
         sent = None
         if bucket is not None:
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            sent = bucket, flat, dist.all_reduce(flat, async_op=True)
+            sent = bucket, flat, _start_sum(flat)
         if travelling is not None:
-            members, flat, work = travelling
-            work.wait()
+            members, flat, finish = travelling
+            finish()
             parts = flat.div_(world_size).split([tensor.numel() for tensor in members])
             torch._foreach_copy_(members, [part.view_as(tensor) for part, tensor in zip(parts, members, strict=True)])
         travelling = sent
+
+
+def _start_sum(flat: Tensor) -> Callable[[], object]:
+    """Begin to sum a buffer over all processes, in place; returns what waits for the end of it."""
+    if dist.get_world_size() != 2 or dist.get_backend() != "gloo":
+        work: Any = dist.all_reduce(flat, async_op=True)
+        finish: Callable[[], object] = work.wait
+        return finish
+    # gloo's all_reduce takes two to six times as long as an exchange.
+    other = 1 - dist.get_rank()
+    received = torch.empty_like(flat)
+    exchange = [dist.P2POp(dist.isend, flat, other), dist.P2POp(dist.irecv, received, other)]
+    works = dist.batch_isend_irecv(exchange)
+
+    def add() -> None:
+        for work in works:
+            work.wait()
+        flat.add_(received)
+
+    return add
 
 
 def _buckets(tensors: list[Tensor], bucket_bytes: int) -> Iterator[list[Tensor]]:

@@ -13,7 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from gan_lightning import losses
+from gan_lightning import losses, strategies
 from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Evaluation, RankCheck
 from gan_lightning.strategies import GANDDPStrategy, _buckets, check_strategy
@@ -127,15 +127,14 @@ def test_a_run_may_go_on_with_another_number_of_processes(
 def test_gradients_of_each_player_travel_once_at_its_own_step(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = dist.all_reduce
+    original = strategies._start_sum
 
-    def counted(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
-        if tensor.numel() > 1:  # not the flag of GracefulStop
-            with (tmp_path / f"{dist.get_rank()}.txt").open("a") as file:
-                file.write(f"{tensor.numel()}\n")
-        return original(tensor, *args, **kwargs)
+    def counted(flat: Tensor) -> Callable[[], object]:
+        with (tmp_path / f"{dist.get_rank()}.txt").open("a") as file:
+            file.write(f"{flat.numel()}\n")
+        return original(flat)
 
-    monkeypatch.setattr(dist, "all_reduce", counted)
+    monkeypatch.setattr(strategies, "_start_sum", counted)
     gan = run(lambda: tiny_gan("WGANGP", n_critic=2), trainer, tiny_data, 2, max_steps=2)
     g, d = (sum(p.numel() for p in player.parameters()) for player in (gan.generator, gan.discriminator))
     assert [int(line) for line in (tmp_path / "0.txt").read_text().split()] == [d, d, g] * 2
@@ -240,6 +239,18 @@ def test_rank_check_finds_the_process_that_went_astray(tiny_gan: Build, trainer:
         run(build, trainer, tiny_data, 2, max_steps=4, callbacks=[Astray(), RankCheck(1)])
     with pytest.raises(ValueError, match="at least 0, got -1"):
         RankCheck(-1)
+
+
+def test_three_processes_equal_one(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
+    gans = []
+    for processes in (1, 3):  # two exchange their gradients, more than two reduce them
+        seed_everything(5, verbose=False)
+        gan = tiny_gan("WGANGP", norm="none").double()
+        tiny_data.batch_size = 6 // processes
+        options = {**forked(), "devices": 3} if processes == 3 else {}
+        trainer(max_steps=5, precision="64-true", **options).fit(gan, tiny_data)
+        gans.append(gan)
+    assert difference(*gans) < 1e-12
 
 
 @pytest.mark.parametrize(
