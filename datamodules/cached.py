@@ -128,6 +128,12 @@ class CachedImageDataModule(ImageDataModule):
         return self.cache.find_or_build(self.skips_errors)
 
     @property
+    def folder(self) -> Path | None:
+        """Where the cache lies; None if it is not made."""
+        places = (folder / self.cache.key for folder in self.cache.folders)
+        return next((place for place in places if place.is_dir()), None)
+
+    @property
     def version(self) -> str:
         """Names, sizes and times of the files, the crop, the splits and labels."""
         return f"{self.cache.key} {self.listing.fingerprint}"

@@ -59,6 +59,7 @@ def prepare_data(data: LightningDataModule) -> None:
 
 
 def _describe(folder: Path | None) -> str:
+    """What a training will read: downloaded files, or the cache that was made of files."""
     if folder is None:
         return "it needs no files but the package's own"
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -134,6 +135,30 @@ def test_points_train_without_evaluation(name: str, command: Command, tmp_path: 
         1,
         dimensions,
     )
+
+
+@pytest.mark.parametrize(("name", "folder"), [("celeba", ""), ("folder", "img_align_celeba")])
+def test_image_files_are_prepared_and_train(name: str, folder: str, command: Command, tmp_path: Path) -> None:
+    faces = runpy.run_path(str(Path(__file__).parent / "datamodules" / "drawn_faces.py"))
+    faces["write_celeba"](tmp_path / "data", 40)
+    data = [f"--config={CONFIGS}/data/{name}.yaml", f"--data.root={tmp_path / 'data' / folder}", "--data.image_size=16"]
+    with pytest.raises(SystemExit) as caught:
+        command("prepare-data", *data)
+    assert caught.value.code is None
+    (cache,) = (tmp_path / "data" / folder / ".gan_lightning_cache").glob(f"{name}-16px-*")
+    configs = [f"--config={CONFIGS / config}.yaml" for config in ("model/dcgan", "trainer/no_evaluation")]
+    command(
+        "fit",
+        *data,
+        *configs,
+        *TINY,
+        "--evaluation.num_samples=0",
+        "--model.width=4",
+        "--trainer.max_steps=2",
+        "--run_name=r",
+    )
+    assert gan_lightning.load(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt").sample(2).shape == (2, 3, 16, 16)
+    assert [path.name for path in cache.parent.iterdir() if path.is_dir()] == [cache.name]
 
 
 SLURM = {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
@@ -462,6 +487,7 @@ def test_generate_names_the_classes_there_are(failing: Command, command: Command
         (["prepare-data", "--data=RingDataModule"], None, "RingDataModule is ready: it needs no files"),
         (["check-data", f"--config={CONFIGS}/data/grid.yaml", "--deep=true"], 0, "grid: ok"),
         (["check-data", "--data=CIFAR10DataModule", "--data.root=absent"], 1, "data_batch_1.bin is missing"),
+        (["check-data", "--data=CelebADataModule", "--data.root=absent"], 1, "absent holds no images of CelebA"),
     ],
 )
 def test_data_are_prepared_and_checked_with_no_gan(
