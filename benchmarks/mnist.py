@@ -82,7 +82,7 @@ def train_and_test(name: str, root: str, runs: str) -> dict[str, Any]:
 
 def measure_speed(name: str, root: str, runs: str) -> dict[str, Any]:
     """Real images a second that D is trained on: the median of windows of 50 updates of G, the first left out."""
-    limits = ["--trainer.max_steps=300", f"--trainer.default_root_dir={runs}", "--trainer.limit_val_batches=0"]
+    limits = ["--trainer.max_steps=150", f"--trainer.default_root_dir={runs}", "--trainer.limit_val_batches=0"]
     cli = command_line(["fit", *options(name, root), *limits])
     with (cli.run_directory / "metrics.csv").open() as file:
         rates = [float(row["train/images_per_second"]) for row in csv.DictReader(file)]

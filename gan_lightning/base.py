@@ -138,7 +138,7 @@ class AdversarialModule(OptimizingModule):
         if self.penalties and any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules()):
             raise ValueError(
                 f"{type(self).__name__}: {self.penalties[0].name} penalises the gradient at each image by itself, but "
-                "D's batch norm mixes the images of a batch. Set the weight to 0, or take WGANGP, SNGAN or GAN."
+                "D's batch norm mixes the images of a batch. Set norm to none, or the weight to 0."
             )
 
     def setup(self, stage: str) -> None:
