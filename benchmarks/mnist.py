@@ -115,12 +115,13 @@ def table() -> str:
     """The results as Markdown, the best first."""
     results = [json.loads(path.read_text()) for path in RESULTS.glob("*.json")]
     lines = [
-        "| experiment | GAN | fid_mnist | images/s | minutes | command |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| experiment | GAN | fid_mnist | images/s | minutes | commit | command |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for result in sorted(results, key=lambda result: result.get("score", float("inf"))):
         speed = f"{result['images_per_second']:.0f} | {result['minutes']:.0f}" if "minutes" in result else "- | -"
-        row = [result["name"], result["gan"], f"{result['score']:.1f}", speed, f"`{result['command']}`"]
+        score = f"{result['score']:.1f}"
+        row = [result["name"], result["gan"], score, speed, result["commit"], f"`{result['command']}`"]
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 

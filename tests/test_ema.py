@@ -34,5 +34,7 @@ def test_singular_vectors_stay_unit_vectors() -> None:
         assert torch.equal(buffer, dict(network.named_buffers())[name])
 
 
-def test_a_network_without_parameters_has_no_average() -> None:
-    MovingAverage(nn.Identity(), nn.Identity(), 0.5).update(1)
+def test_a_network_without_parameters_has_nothing_to_average() -> None:
+    average = MovingAverage(nn.Identity(), nn.Identity(), 0.5)
+    average.update(1)
+    assert average.averaged == average.copied == []
