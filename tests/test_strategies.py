@@ -278,3 +278,16 @@ def test_bad_numbers_are_refused() -> None:
         GANDDPStrategy(bucket_mib=0)
     with pytest.raises(ValueError, match="timeout_s must be a finite number above 0, got inf"):
         GANDDPStrategy(timeout_s=math.inf)
+
+
+@pytest.mark.parametrize(
+    ("place", "explained"), [(dist.distributed_c10d.__file__, True), (strategies.__file__, True), (__file__, False)]
+)
+def test_errors_of_the_connection_are_told_from_others_by_where_they_come_from(place: str, explained: bool) -> None:
+    names: dict[str, Any] = {}
+    exec(compile("def fail(): raise RuntimeError('Application timeout caused pair closure')", place, "exec"), names)
+    with pytest.raises(RuntimeError) as caught:
+        names["fail"]()
+    message = strategies.explain_lost_connection(caught.value)
+    assert (message is not None) is explained
+    assert not explained or "lost the others: Application timeout caused pair closure" in str(message)
