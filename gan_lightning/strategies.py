@@ -32,7 +32,8 @@ class GANDDPStrategy(DDPStrategy):
 
     Args:
         bucket_mib: Gradients travel in flat buffers of this many MiB (a larger parameter travels alone). At most two
-            exist at a time, so that reducing takes 2 * max(bucket_mib, size of the largest parameter) of memory.
+            travel at a time, so that reducing takes 2 * max(bucket_mib, size of the largest parameter) of memory, and
+            twice that between two processes with gloo, which exchange their buffers.
         timeout_s: Seconds that a process waits for the others before it gives up with an error.
         start_method: How processes are launched.
         process_group_backend: "nccl", "gloo" ...; by default what suits the device.

@@ -57,7 +57,7 @@ ALLOWED = {
     "gan_lightning.data_commands": {"lightning"},
     "gan_lightning.cli": ANYTHING,
     "gan_lightning.__main__": {"gan_lightning.cli"},
-    "datamodules": {"torch", "torchvision", "lightning", "numpy", "PIL", "filelock", "tqdm"},
+    "datamodules": {"torch", "torchvision", "lightning", "numpy", "PIL", "filelock"},
 }
 """What each part may import beside itself and the standard library; a part is a sub-package or a top-level file."""
 
