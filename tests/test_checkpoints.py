@@ -6,13 +6,13 @@ import pickle
 import resource
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 import gan_lightning
 from gan_lightning.base import AdversarialModule
@@ -134,26 +134,24 @@ def test_a_malicious_pickle_is_refused_and_not_run(save: Any, tmp_path: Path, fo
     assert not (tmp_path / "owned").exists()
 
 
-class FullDisk(Callback):
-    """Lets no file grow beyond a page after some step."""
+class FullDisk(AtomicCheckpointIO):
+    """Lets no file grow beyond a page while a checkpoint of step 4 is written, and none of pytest's before or after."""
 
-    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        if trainer.global_step == 3:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-
-@pytest.fixture
-def _unlimited_files() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    def save_checkpoint(self, checkpoint: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096 if checkpoint["global_step"] == 4 else soft, hard))
+        try:
+            super().save_checkpoint(checkpoint, *args, **kwargs)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("_unlimited_files")
 def test_a_full_disk_leaves_the_previous_checkpoint_and_says_so(
     tiny_gan: Any, trainer: Any, tiny_data: Any, tmp_path: Path
 ) -> None:
-    fit = trainer(max_steps=6, callbacks=[FullDisk(), LastCheckpoint(every_n_steps=2)], enable_checkpointing=True)
+    fit = trainer(
+        max_steps=6, callbacks=[LastCheckpoint(every_n_steps=2)], plugins=[FullDisk()], enable_checkpointing=True
+    )
     with pytest.raises(CheckpointError, match=r"last.ckpt' could not be written: .* The previous one is unharmed"):
         fit.fit(tiny_gan("DCGAN"), tiny_data)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
