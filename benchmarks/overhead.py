@@ -47,7 +47,7 @@ def bare(gan: AdversarialModule, data: MNISTSampleDataModule, steps: int) -> flo
     started = time.perf_counter()
     for step in range(steps):
         chosen = order[step % (len(order) // size) * size :][:size]
-        real = images.index_select(0, chosen).float().div_(127.5).sub_(1)
+        real = images.index_select(0, chosen).float().sub_(127.5).mul_(1 / 127.5)
         with torch.no_grad():
             fake = g(torch.randn(size, gan.latent_dim))
         loss: Tensor = softplus(-d(real)).mean() + softplus(d(fake)).mean()

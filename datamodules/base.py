@@ -68,7 +68,7 @@ class PixelDataset(Dataset[Batch]):
         if max(indices) >= len(self):
             position = np.arange(len(numbers)) + len(numbers) * (numbers >= len(self))
             pixels = torch.cat([pixels, pixels.flip(-1)]).index_select(0, torch.from_numpy(position))
-        return pixels.float().div_(127.5).sub_(1), labels
+        return pixels.float().sub_(127.5).mul_(1 / 127.5), labels  # 0 and 255 become -1 and 1 to the bit
 
 
 class BatchLoader:

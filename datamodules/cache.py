@@ -23,7 +23,7 @@ from torch import Tensor
 from datamodules.decode import Decoder, decode_all
 from datamodules.sources import ImageSource, encode
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Counts the changes of what a decoded pixel is, and of how a cache lies on disk."""
 PARTIAL = ".partial"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -32,7 +32,7 @@ def to_float(pixels: Tensor) -> Tensor:
         >>> to_float(torch.tensor([0, 255], dtype=torch.uint8))
         tensor([-1.,  1.])
     """
-    return pixels.to(torch.float32) / 127.5 - 1
+    return (pixels.to(torch.float32) - 127.5) * (1 / 127.5)
 
 
 def to_rgb(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from datamodules.base import PixelDataset
+from gan_lightning.images import to_float, to_uint8
 
 
 class Recorder(lightning.LightningModule):
@@ -66,6 +67,15 @@ def test_batch_is_a_pair_of_floats_in_range_and_labels():
     assert images.flatten().tolist() == pytest.approx([1.0, -1.0, -0.6])
     assert labels.tolist() == [0, 3, 1]
     assert labels.dtype == torch.int64
+
+
+def test_the_ends_of_the_range_are_exact_and_it_is_symmetric():
+    pixels = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
+    images = PixelDataset(pixels, torch.zeros(256, dtype=torch.int64))[list(range(256))][0].flatten()
+    assert (images[0], images[255]) == (-1, 1)
+    assert torch.equal(images, -images.flip(0))
+    assert torch.equal(to_float(pixels.flatten()), images)
+    assert torch.equal(to_uint8(images), pixels.flatten())
 
 
 def test_reading_a_batch_leaves_the_pixels_as_they_were():
