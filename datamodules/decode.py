@@ -80,25 +80,27 @@ class Decoder:
                 the name of the file, as "is empty" does.
         """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow about metadata, of PyTorch that an array is read-only
+            warnings.simplefilter("ignore")  # of Pillow about metadata, of PyTorch that bytes are read-only
             try:
                 with Image.open(io.BytesIO(content)) as image:
                     ImageOps.exif_transpose(image, in_place=True)
-                    pixels = torch.from_numpy(np.asarray(to_rgb(image)))
+                    upright = to_rgb(image)
+                # Both Pillow and PyTorch's resize work on four bytes a pixel: three would be unpacked and packed again.
+                flat = torch.frombuffer(upright.tobytes("raw", "RGBX"), dtype=torch.uint8)
             except DAMAGE as error:
                 raise ValueError(describe(content, error)) from error
-        square = self.cut(pixels).permute(2, 0, 1)  # not copied: the resize is made for channels that lie together
+        square = self.cut(flat.view(upright.height, upright.width, 4)).permute(2, 0, 1)
         resized = interpolate(square[None], (self.size, self.size), mode="bilinear", antialias=True)
-        return resized[0].contiguous().numpy()
+        return resized[0, :3].contiguous().numpy()
 
     def cut(self, pixels: Tensor) -> Tensor:
         """Cut out the central square.
 
         Args:
-            pixels: (H, W, 3).
+            pixels: (H, W, channels).
 
         Returns:
-            (side, side, 3), a view.
+            (side, side, channels), a view.
 
         Raises:
             ValueError: The image is smaller than the square, or not of the size that it must have.
