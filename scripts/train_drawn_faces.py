@@ -23,7 +23,7 @@ TRAINING = ["--model.lr=5e-4", "--model.betas=[0.5, 0.99]", "--trainer.max_steps
 WIDTH = ["--model.width=32"]
 EXPERIMENTS = {
     "dcgan": WIDTH,
-    "sngan": ["--model.width=16", "--model.max_width=64"],
+    "sngan": ["--model.width=16", "--model.max_width=128"],
     "conditional_dcgan": [*WIDTH, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
 }
 
@@ -52,7 +52,8 @@ def main() -> None:
     for name in arguments.only:
         cli = train(name, root, arguments.runs)
     drawn = cli.datamodule.dataset("train").pixels[: COLUMNS * ROWS]
-    samples = {name: sample_pixels(arguments.runs / name / "checkpoints" / "last.ckpt") for name in EXPERIMENTS}
+    checkpoints = {name: arguments.runs / name / "checkpoints" / "last.ckpt" for name in EXPERIMENTS}
+    samples = {name: sample_pixels(path) for name, path in checkpoints.items() if path.exists()}
     draw_sheet({"drawn": drawn, **samples}, ROOT / "docs" / "faces.png")
 
 
