@@ -125,6 +125,7 @@ class AdversarialModule(OptimizingModule):
         self.ema_decay = ema_decay
         self._check_numbers()
         self.ema = copy.deepcopy(generator).requires_grad_(False) if ema_decay else None
+        self._readings: dict[str, list[Tensor]] = {}
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
     def _check_numbers(self) -> None:
@@ -221,16 +222,16 @@ class AdversarialModule(OptimizingModule):
         # Cached, spectral norms cost one power iteration an update, not one a forward pass.
         with self.toggled_optimizer(optimizer), parametrize.cached():
             optimizer.zero_grad()
-            values = [
+            for part, (real, labels) in enumerate(micro_batches):
                 self._accumulate(player, real, labels, number, part)
-                for part, (real, labels) in enumerate(micro_batches)
-            ]
         if self.logs_this_step:
-            self.log_values(player, {name: torch.stack([v[name] for v in values]).mean() for name in values[0]})
+            means = {name: torch.stack(values).mean() for name, values in self._readings.items()}
+            self.log_dict(means, sync_dist=self.trainer.world_size > 1)
+            self._readings.clear()
         optimizer.step()
 
-    def _accumulate(self, player: str, real: Tensor, labels: Tensor, number: int, part: int) -> dict[str, Tensor]:
-        """Add the gradients of one micro-batch; returns its terms and their sum, without graph."""
+    def _accumulate(self, player: str, real: Tensor, labels: Tensor, number: int, part: int) -> None:
+        """Add the gradients of one micro-batch."""
         self.draws.begin(
             self.global_step,
             number,
@@ -250,7 +251,8 @@ class AdversarialModule(OptimizingModule):
         loss = torch.stack(list(terms.values())).sum()
         # The cached weights are part of the graph of every micro-batch.
         self.manual_backward(loss / self.accumulate, retain_graph=part + 1 < self.accumulate)
-        return {name: term.detach() for name, term in [("loss", loss), *terms.items()]}
+        if self.logs_this_step:
+            self.log_values(player, {"loss": loss, **terms})
 
     def _finish_step(self, images: int) -> None:
         self.images_seen += images * self.trainer.world_size
@@ -267,9 +269,14 @@ class AdversarialModule(OptimizingModule):
         return every > 0 and (self.global_step + 1) % every == 0
 
     def log_values(self, player: str, values: Mapping[str, Tensor]) -> None:
-        """Log scalars of a step as ``train/<player>_<name>``, averaged over processes; player is "d" or "g"."""
-        named = {f"train/{player}_{name}": value.detach() for name, value in values.items()}
-        self.log_dict(named, sync_dist=self.trainer.world_size > 1)
+        """Log scalars as ``train/<player>_<name>``, averaged over the micro-batches of an update and over processes.
+
+        Args:
+            player: "d" or "g".
+            values: Of one micro-batch, by name; only while ``logs_this_step``.
+        """
+        for name, value in values.items():
+            self._readings.setdefault(f"train/{player}_{name}", []).append(value.detach())
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
