@@ -104,11 +104,21 @@ class SamplingModule(CheckpointedModule):
             )
         return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
 
+    def on_predict_start(self) -> None:
+        """Begin to count samples."""
+        self._predicted = 0
+
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """As many samples as the batch has images, (N, C, H, W) in [-1, 1], of the same classes if G is conditional."""
-        images, labels = batch
-        seed = counted_seed(batch_idx, self.global_rank)
-        return self.sample(len(images), labels if self.num_classes else None, seed)
+        """As many samples as the batch has images, (N, C, H, W) in [-1, 1], of the same classes if G is conditional.
+
+        The latent of image k is a function of (seed, k) alone; process r of n has the images [r::n].
+        """
+        _, labels = batch
+        numbers = range(self._predicted, self._predicted + len(labels))
+        self._predicted += len(labels)
+        seeds = [counted_seed(number * self.trainer.world_size + self.global_rank) for number in numbers]
+        latents = [self.sample_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
+        return self.sample_from(torch.cat(latents).to(self.device), labels)
 
 
 def at_least_fp32(tensor: Tensor) -> Tensor:

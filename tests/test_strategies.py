@@ -1,6 +1,7 @@
 """Several processes train as one does: gan_ddp, what is drawn, evaluation, resumption, and what is refused."""
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch.optim import SGD, Optimizer
 
 from gan_lightning import losses, strategies
 from gan_lightning.base import AdversarialModule
-from gan_lightning.callbacks import Evaluation, RankCheck
+from gan_lightning.callbacks import Evaluation, PredictionWriter, RankCheck
 from gan_lightning.strategies import GANDDPStrategy, _buckets, check_strategy
 
 Build = Callable[..., AdversarialModule]
@@ -223,6 +224,19 @@ def test_the_distance_is_the_same_on_one_process_and_on_two(
         scores.append(score["val/fid_mean"])
     assert scores[0] == pytest.approx(scores[1], rel=1e-5)
     assert scores[0] > 1
+
+
+def test_predictions_are_the_same_on_one_process_and_on_two(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path
+) -> None:
+    gan = tiny_gan("CGAN")
+    files: list[dict[str, bytes]] = []
+    for options in ({}, forked()):
+        trainer(callbacks=[PredictionWriter()], accelerator="cpu", **options).predict(gan, tiny_data)
+        files.append({path.name: path.read_bytes() for path in (tmp_path / "predictions").iterdir()})
+        shutil.rmtree(tmp_path / "predictions")
+    assert len(files[0]) == 16
+    assert files[0] == files[1]
 
 
 def test_rank_check_finds_the_process_that_went_astray(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
