@@ -19,12 +19,11 @@ from scripts.make_gallery import COLUMNS, ROWS, draw_sheet, sample_pixels
 
 ROOT = Path(__file__).parents[1]
 DRAWING = ROOT / "tests" / "datamodules" / "drawn_faces.py"
-TRAINING = ["--trainer.max_steps=4000", "--trainer.max_epochs=-1"]
+TRAINING = ["--model.lr=5e-4", "--model.betas=[0.5, 0.99]", "--trainer.max_steps=4000", "--trainer.max_epochs=-1"]
 WIDTH = ["--model.width=32"]
-FAST = ["--model.lr=5e-4", "--model.betas=[0.5, 0.99]"]  # with which the conditional GAN comes to one image a class
 EXPERIMENTS = {
-    "dcgan": [*WIDTH, *FAST],
-    "sngan": ["--model.width=16", "--model.max_width=128", *FAST],
+    "dcgan": WIDTH,
+    "sngan": ["--model.width=16", "--model.max_width=128"],
     "conditional_dcgan": [*WIDTH, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
 }
 

@@ -35,8 +35,8 @@ class CGAN(AdversarialModule):
         generator = MLPGenerator(image_shape, latent_dim + embedding_dim, norm=norm)
         discriminator = MLPDiscriminator(math.prod(image_shape) + embedding_dim, dropout_prob=dropout_prob)
         super().__init__(
-            ConcatLabels(generator, num_classes, (embedding_dim,), init_std=0.1),
-            ConcatLabels(discriminator, num_classes, (embedding_dim,)),
+            ConcatLabels(generator, num_classes, embedding_dim, init_std=0.1),
+            ConcatLabels(discriminator, num_classes, embedding_dim),
             NonSaturatingLoss(),
             latent_dim=latent_dim,
             **kwargs,

@@ -4,11 +4,11 @@ from typing import Any
 
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import NonSaturatingLoss
-from gan_lightning.networks import ConcatLabels, DCGANDiscriminator, DCGANGenerator
+from gan_lightning.networks import ConcatLabels, DCGANDiscriminator, DCGANGenerator, LabelPlanes
 
 
 class ConditionalDCGAN(AdversarialModule):
-    """DCGAN (arXiv:1511.06434) conditioned as in cGAN (arXiv:1411.1784): D sees the label as one more channel.
+    """DCGAN (arXiv:1511.06434) conditioned as cGAN is (arXiv:1411.1784): D sees one more channel a class.
 
     Args:
         image_shape: (C, H, W) of the images: square, at least 8 pixels wide.
@@ -33,10 +33,10 @@ class ConditionalDCGAN(AdversarialModule):
     ) -> None:
         channels, height, image_width = image_shape
         generator = DCGANGenerator(image_shape, latent_dim + embedding_dim, width, norm)
-        discriminator = DCGANDiscriminator((channels + 1, height, image_width), width, norm)
+        discriminator = DCGANDiscriminator((channels + num_classes, height, image_width), width, norm)
         super().__init__(
-            ConcatLabels(generator, num_classes, (embedding_dim,), init_std=0.1),
-            ConcatLabels(discriminator, num_classes, (1, height, image_width)),
+            ConcatLabels(generator, num_classes, embedding_dim, init_std=0.1),
+            LabelPlanes(discriminator, num_classes),
             NonSaturatingLoss(),
             latent_dim=latent_dim,
             **kwargs,

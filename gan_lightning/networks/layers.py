@@ -1,11 +1,10 @@
 """Layers that more than one family of networks uses."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, pad
+from torch.nn.functional import conv2d, conv_transpose2d, one_hot, pad
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lightning.checks import check_choice, check_counts
@@ -49,34 +48,55 @@ def norm_layer(norm: str, features: int, dimensions: int = 2) -> nn.Module:
 
 
 class ConcatLabels(nn.Module):
-    """Condition a network by concatenating a learned embedding of the label to its input.
+    """Condition a network by concatenating a learned embedding of the label to its flattened input.
 
-    The conditioning of cGAN (Mirza and Osindero, 2014, arXiv:1411.1784), for any network: a vector beside the
-    latents of a generator or the pixels of an MLP, a map of one channel beside the image of a convolutional one.
+    The conditioning of cGAN (Mirza and Osindero, 2014, arXiv:1411.1784), for the latents of a generator and for the
+    pixels of an MLP.
 
     Args:
-        network: Its input has ``shape[0]`` more features or channels than what the caller gives.
+        network: Its input has ``embedding_dim`` more features than what the caller gives.
         num_classes: Labels are in [0, num_classes).
-        shape: Of the embedding: (E,) to be put beside a flattened input, or (1, H, W) beside an image.
+        embedding_dim: Features of the embedding.
         init_std: Standard deviation of the initial embedding. On MNIST a discriminator learns the classes with 1, and
             not with 0.1. A generator wants 0.1: with 1, that of CGAN hardly learns, and that of ConditionalDCGAN comes
             to make one image a class, whatever the latent.
     """
 
-    def __init__(self, network: nn.Module, num_classes: int, shape: tuple[int, ...], init_std: float = 1.0) -> None:
+    def __init__(self, network: nn.Module, num_classes: int, embedding_dim: int, init_std: float = 1.0) -> None:
         super().__init__()
-        check_counts(num_classes=num_classes, embedding_dim=math.prod(shape))
+        check_counts(num_classes=num_classes, embedding_dim=embedding_dim)
         self.network = network
-        self.shape = tuple(shape)
-        self.embedding = nn.Embedding(num_classes, math.prod(shape))
+        self.embedding = nn.Embedding(num_classes, embedding_dim)
         nn.init.normal_(self.embedding.weight, 0.0, init_std)
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """Concatenate along dimension 1 and pass on; labels: (N,) int64."""
-        if len(self.shape) == 1:
-            inputs = inputs.flatten(1)
-        embedded = self.embedding(labels).unflatten(1, self.shape)
-        output: Tensor = self.network(torch.cat([inputs, embedded], dim=1))
+        output: Tensor = self.network(torch.cat([inputs.flatten(1), self.embedding(labels)], dim=1))
+        return output
+
+
+class LabelPlanes(nn.Module):
+    """Condition a convolutional network by one more channel a class: ones for the label's, zeros for the others.
+
+    Planes of learned pixels instead, which start as noise, make the samples of ConditionalDCGAN grainy and, at high
+    learning rates, alike within a class.
+
+    Args:
+        network: Its input has ``num_classes`` more channels than what the caller gives.
+        num_classes: Labels are in [0, num_classes).
+    """
+
+    def __init__(self, network: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        check_counts(num_classes=num_classes)
+        self.network = network
+        self.num_classes = num_classes
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Put the planes behind the channels of images (N, C, H, W) and pass on; labels: (N,) int64."""
+        classes = one_hot(labels, self.num_classes).to(images.dtype)
+        planes = classes[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        output: Tensor = self.network(torch.cat([images, planes], dim=1))
         return output
 
 

@@ -7,7 +7,14 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lightning.networks import ConcatLabels, DownConv2d, ResNetDiscriminator, UpConv2d, spectral_normalise
+from gan_lightning.networks import (
+    ConcatLabels,
+    DownConv2d,
+    LabelPlanes,
+    ResNetDiscriminator,
+    UpConv2d,
+    spectral_normalise,
+)
 from gan_lightning.networks.layers import norm_layer, stem
 
 
@@ -119,22 +126,21 @@ def test_fused_layer_gives_the_same_in_channels_last(kind, reference):
 
 
 def test_concatenated_vector_stands_after_the_flattened_input():
-    layer = ConcatLabels(nn.Identity(), num_classes=3, shape=(2,))
+    layer = ConcatLabels(nn.Identity(), num_classes=3, embedding_dim=2)
     x, labels = torch.randn(4, 1, 2, 2), torch.tensor([0, 2, 2, 1])
     assert layer(x, labels).equal(torch.cat([x.flatten(1), layer.embedding.weight[labels]], dim=1))
 
 
-def test_concatenated_map_is_the_last_channel():
-    layer = ConcatLabels(nn.Identity(), num_classes=3, shape=(1, 2, 5))
+def test_label_planes_are_the_last_channels():
     x, labels = torch.randn(2, 3, 2, 5), torch.tensor([2, 0])
-    output = layer(x, labels)
+    output = LabelPlanes(nn.Identity(), num_classes=3)(x, labels)
     assert output[:, :3].equal(x)
-    assert output[:, 3].equal(layer.embedding.weight[labels].view(2, 2, 5))
+    assert output[:, 3:].unique(dim=2).unique(dim=3).flatten(1).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
-def labelled_mlp(shape=(4,)):
+def labelled_mlp():
     torch.manual_seed(0)
-    return ConcatLabels(nn.Sequential(nn.Flatten(), nn.Linear(4 + 4, 5), nn.Tanh(), nn.Linear(5, 1)), 3, shape)
+    return ConcatLabels(nn.Sequential(nn.Linear(4 + 4, 5), nn.Tanh(), nn.Linear(5, 1)), 3, 4)
 
 
 def test_different_labels_give_different_outputs():
@@ -150,7 +156,7 @@ def test_embedding_gets_a_gradient_for_the_labels_of_the_batch_alone():
 
 
 def test_labelled_output_does_not_depend_on_the_other_items():
-    layer = labelled_mlp((1, 2, 2)).double()
+    layer = labelled_mlp().double()
     x, labels = torch.randn(4, 1, 2, 2, dtype=torch.float64), torch.tensor([0, 2, 1, 0])
     together = layer(x, labels)
     alone = torch.cat([layer(x[k : k + 1], labels[k : k + 1]) for k in range(4)])
