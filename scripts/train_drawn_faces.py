@@ -24,7 +24,7 @@ WIDTH = ["--model.width=32"]
 EXPERIMENTS = {
     "dcgan": WIDTH,
     "sngan": ["--model.width=16", "--model.max_width=128"],
-    "conditional_dcgan": [*WIDTH, "--trainer.max_steps=2500", "--data.attributes=[Blond_Hair, Wearing_Hat]"],
+    "conditional_dcgan": [*WIDTH, "--trainer.max_steps=3000", "--data.attributes=[Blond_Hair, Wearing_Hat]"],
 }
 
 
