@@ -1,6 +1,7 @@
 """Everything small: a data set of 8x8 images in four classes, and features that need no training."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from datamodules import ImageDataModule
 from datamodules.base import Split
 from gan_lightning.base import AdversarialModule
 from gan_lightning.metrics import FeatureExtractor
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # where it is not set, Lightning sets threads in forked processes
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TINY: dict[str, dict[str, Any]] = {
