@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/faces"), help="where drawings and runs are kept")
     parser.add_argument("--images", type=int, default=5_000)
-    parser.add_argument("--only", nargs="*", default=[*EXPERIMENTS], choices=[*EXPERIMENTS])
+    parser.add_argument("--only", nargs="+", default=[*EXPERIMENTS], choices=[*EXPERIMENTS])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

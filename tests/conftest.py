@@ -18,7 +18,8 @@ from datamodules.base import Split
 from gan_lightning.base import AdversarialModule
 from gan_lightning.metrics import FeatureExtractor
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # where it is not set, Lightning sets threads in forked processes
+# Where it is not set, Lightning's launchers give this process all cores, and what is forked from it hangs in OpenMP.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TINY: dict[str, dict[str, Any]] = {

@@ -205,6 +205,7 @@ def test_a_pickle_runs_no_code(tmp_path):
 def test_files_that_are_there_are_not_downloaded(drawn_cifar10, monkeypatch):
     monkeypatch.setattr("urllib.request.urlopen", lambda *_: pytest.fail("network"))
     drawn(drawn_cifar10).prepare_data()
+    assert len(drawn(drawn_cifar10).dataset("train")) == 38
 
 
 @pytest.mark.parametrize("form", [BINARY, PYTHON], ids=["binary", "python"])

@@ -213,7 +213,7 @@ def test_files_that_are_there_are_not_downloaded(drawn_mnist, monkeypatch):
     (folder / f"{LABELS}.gz").write_bytes(gzip.compress((folder / LABELS).read_bytes()))
     (folder / LABELS).unlink()
     drawn(drawn_mnist).prepare_data()
-    drawn(drawn_mnist).setup("fit")
+    assert len(drawn(drawn_mnist).dataset("train")) == 48  # of 60, 12 are for validation
 
 
 def test_without_download_missing_files_are_named(drawn_mnist, monkeypatch):
