@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 
 from datamodules import ImageDataModule, MNISTDataModule
-from datamodules.celeba import CROPS, CelebADataModule
+from datamodules.celeba.datamodule import CROPS, CelebADataModule
 
 DRAWING = Path(__file__).parents[1] / "tests" / "datamodules" / "drawn_faces.py"
 CELEBA_IMAGES = 202_599

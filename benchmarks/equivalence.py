@@ -1,12 +1,13 @@
-"""Is a run the same however it is cut? Largest differences between parameters, for every loss x penalty x n_critic.
+"""Is a run the same however it is cut? Largest differences between parameters, for losses, stabilizers, n_critic.
 
-    python benchmarks/equivalence.py            # every row: about two minutes on two cores
-    python benchmarks/equivalence.py --quick    # every loss and every penalty, but not every pair: seconds
+    python benchmarks/equivalence.py            # every row: about eight minutes on two cores
+    python benchmarks/equivalence.py --quick    # every loss and every stabilizer, but not every pair: two minutes
 
 A row trains a small GAN without batch statistics in float64, for 20 updates of G, with 8 images of the MNIST sample in
 each update of D. Columns: how far the run moved its parameters, for comparison; two processes of 4 images against one
 of 8; a run stopped after 7 updates and resumed against one that never stopped; 4 micro-batches of 2 images against one
-batch. Prints Markdown, and exits with status 1 when an entry exceeds its limit, or a run did not move.
+batch. Prints Markdown, and exits with status 1 when an entry exceeds its limit, or a run did not move. Stabilizers that
+compare the images of a batch see that of their own process and micro-batch, so that these columns do not apply: "-".
 """
 
 import argparse
@@ -22,38 +23,58 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 
 from datamodules import MNISTSampleDataModule
-from gan_lightning import losses
+from gan_lightning import losses, stabilizers
 from gan_lightning.base import AdversarialModule
+from gan_lightning.engine.strategies import GANDDPStrategy
 from gan_lightning.networks import MLPDiscriminator, MLPGenerator
-from gan_lightning.strategies import GANDDPStrategy
+from gan_lightning.parts import describe
 
-LOSSES = sorted(name for name in losses.__all__ if name.endswith("Loss") and name != "AdversarialLoss")
-PENALTIES: dict[str, dict[str, float]] = {
-    "none": {},
-    "gradient_penalty": {"gradient_penalty_weight": 10.0},
-    "r1": {"r1_weight": 1.0},
-    "r2": {"r2_weight": 1.0},
+LOSSES = sorted(name for name in losses.__all__ if name != "AdversarialLoss")
+EACH = ("R1", "R2", "GradientPenalty")
+"""Stabilizers that are tried with every loss; the others with one."""
+SMALL: dict[str, dict[str, Any]] = {
+    "R1": {"weight": 1.0},
+    "R2": {"weight": 1.0},
+    "ADA": {"images": 50, "initial_prob": 0.3},
+    "InstanceNoise": {"steps": 15},
+    "PathLength": {"every": 4},
+    "Unrolled": {"steps": 2},
+    "WeightClipping": {"clip_value": 0.05},
 }
+"""Arguments with which something happens within the run."""
+LAZY = {"lazy R1": [("R1", {"weight": 1.0, "every": 3})]}
+SEVERAL = {"R1, DiffAugment, InstanceNoise, NoisyLabels": ["R1", "DiffAugment", "InstanceNoise", "NoisyLabels"]}
+MIXING = {"FeatureMatching", "MinibatchDiscrimination", "MinibatchStdDev"}
+OTHERS = [name for name in stabilizers.__all__ if name not in EACH]
 MOVED = 1e-3
 LIMITS = {"2 processes": 1e-12, "resumed": 0.0, "accumulated": 1e-12}
 UPDATES, STOP, BATCH = 20, 7, 8
 
 
-class SmallGAN(AdversarialModule):
-    """Two perceptrons without batch norm and dropout, and any loss by the name of its class."""
+Case = tuple[str, str, int]
+"""Loss, stabilizers and n_critic of a row."""
 
-    def __init__(self, *, loss: str, **kwargs: Any) -> None:
-        generator = MLPGenerator((1, 28, 28), 16, (32,), norm="none")
-        discriminator = MLPDiscriminator(28 * 28, (32,), dropout_prob=0.0)
-        super().__init__(generator, discriminator, getattr(losses, loss)(), latent_dim=16, **kwargs)
+
+def build(loss: str, added: str, n_critic: int, accumulate: int = 1) -> AdversarialModule:
+    """A GAN of two perceptrons without batch norm and dropout."""
+    chosen = LAZY.get(added) or [(name, SMALL.get(name, {})) for name in SEVERAL.get(added, [added])]
+    parts: Any = [{"class_path": name, "init_args": options} for name, options in chosen if name != "none"]
+    networks = MLPGenerator((1, 28, 28), 16, (32,), norm="none"), MLPDiscriminator(28 * 28, (32,), dropout_prob=0.0)
+    numbers: dict[str, Any] = {"latent_dim": 16, "n_critic": n_critic, "accumulate": accumulate}
+    return AdversarialModule(*networks, describe(getattr(losses, loss)), stabilizers=parts, **numbers).double()
 
 
 def trained(
-    data: MNISTSampleDataModule, processes: int = 1, steps: int = UPDATES, ckpt_path: Path | None = None, **options: Any
-) -> tuple[SmallGAN, Trainer]:
+    case: Case,
+    data: MNISTSampleDataModule,
+    processes: int = 1,
+    steps: int = UPDATES,
+    ckpt_path: Path | None = None,
+    accumulate: int = 1,
+) -> tuple[AdversarialModule, Trainer]:
     """A run through the public path of the trainer."""
     seed_everything(0, verbose=False)
-    gan = SmallGAN(**options).double()
+    gan = build(*case, accumulate)
     data.batch_size = BATCH // processes
     strategy = GANDDPStrategy(start_method="fork") if processes > 1 else "auto"
     trainer = Trainer(
@@ -73,32 +94,34 @@ def trained(
     return gan, trainer
 
 
-def difference(a: SmallGAN, b: SmallGAN) -> float:
-    """The largest between parameters of G, D and the average of G."""
-    pairs = zip(a.parameters(), b.parameters(), strict=True)
-    return max(float((p.detach() - q.detach()).abs().max()) for p, q in pairs)
+def difference(a: AdversarialModule, b: AdversarialModule, state: bool = True) -> float:
+    """The largest between parameters of G, D and the average of G, and perhaps the state of stabilizers."""
+    one, other = ([*gan.parameters(), *(gan.stabilizers.buffers() if state else [])] for gan in (a, b))
+    return max(float((p.detach() - q.detach()).abs().max()) for p, q in zip(one, other, strict=True))
 
 
-def row(data: MNISTSampleDataModule, folder: Path, **options: Any) -> dict[str, float]:
-    """The entries of a row by column."""
-    start, _ = trained(data, steps=0, **options)
-    whole, _ = trained(data, **options)
-    _, stopped = trained(data, steps=STOP, **options)
+def row(case: Case, data: MNISTSampleDataModule, folder: Path) -> dict[str, float | None]:
+    """The entries of a row by column; None where one does not apply."""
+    start, _ = trained(case, data, steps=0)
+    whole, _ = trained(case, data)
+    _, stopped = trained(case, data, steps=STOP)
     stopped.save_checkpoint(folder / "stop.ckpt")
+    mixes = case[1] in MIXING
     return {
-        "moved": difference(start, whole),
-        "2 processes": difference(whole, trained(data, processes=2, **options)[0]),
-        "resumed": difference(whole, trained(data, ckpt_path=folder / "stop.ckpt", **options)[0]),
-        "accumulated": difference(whole, trained(data, accumulate=4, **options)[0]),
+        "moved": difference(start, whole, state=False),
+        "2 processes": None if mixes else difference(whole, trained(case, data, processes=2)[0]),
+        "resumed": difference(whole, trained(case, data, ckpt_path=folder / "stop.ckpt")[0]),
+        "accumulated": None if mixes else difference(whole, trained(case, data, accumulate=4)[0]),
     }
 
 
-def cases(quick: bool) -> list[tuple[str, str, int]]:
-    """(loss, penalty, n_critic) of each row; quick leaves most pairs out."""
-    every = list(itertools.product(LOSSES, PENALTIES, (1, 5)))
-    if not quick:
-        return every
-    return [case for case in every if case[1:] == ("none", 1) or (case[0] == "WassersteinLoss" and case[2] == 5)]
+def cases(quick: bool) -> list[Case]:
+    """The rows; quick leaves most pairs of loss and penalty out."""
+    pairs = list(itertools.product(LOSSES, ["none", *EACH], (1, 5)))
+    if quick:
+        pairs = [case for case in pairs if case[1:] == ("none", 1) or (case[0] == "WassersteinLoss" and case[2] == 5)]
+    others = itertools.product(["NonSaturatingLoss"], [*OTHERS, *LAZY, *SEVERAL], (1,) if quick else (1, 5))
+    return [*pairs, *others]
 
 
 def main() -> None:
@@ -111,15 +134,18 @@ def main() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     data = MNISTSampleDataModule()
-    print(f"| loss | penalty | n_critic | moved | {' | '.join(LIMITS)} |\n|{' --- |' * (4 + len(LIMITS))}", flush=True)
+    print(
+        f"| loss | stabilizers | n_critic | moved | {' | '.join(LIMITS)} |\n|{' --- |' * (4 + len(LIMITS))}", flush=True
+    )
     exceeded = 0
     with tempfile.TemporaryDirectory() as folder:
-        for loss, penalty, n_critic in cases(arguments.quick):
-            entries = row(data, Path(folder), loss=loss, n_critic=n_critic, **PENALTIES[penalty])
-            exceeded += sum(not entries[column] <= limit for column, limit in LIMITS.items())
-            exceeded += not entries["moved"] >= MOVED
-            texts = [f"{entry:.0e}" if entry else "0" for entry in entries.values()]
-            print(f"| {loss} | {penalty} | {n_critic} | {' | '.join(texts)} |", flush=True)
+        for case in cases(arguments.quick):
+            entries = row(case, data, Path(folder))
+            found = {column: entries[column] for column in LIMITS}
+            exceeded += sum(entry is not None and not entry <= LIMITS[column] for column, entry in found.items())
+            exceeded += not (entries["moved"] or 0.0) >= MOVED
+            texts = ["-" if entry is None else f"{entry:.0e}" if entry else "0" for entry in entries.values()]
+            print(f"| {' | '.join(map(str, case))} | {' | '.join(texts)} |", flush=True)
     print(f"\nLimits: {LIMITS}, moved at least {MOVED}; {exceeded} entries are beyond theirs.")
     sys.exit(exceeded > 0)
 

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 import yaml
 
-from gan_lightning.cli import GANCLI
+from gan_lightning.commands.cli import GANCLI
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -23,7 +23,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from datamodules import MNISTSampleDataModule
 from gan_lightning import DCGAN
-from gan_lightning.strategies import GANDDPStrategy
+from gan_lightning.engine.strategies import GANDDPStrategy
 
 WARM_UP = 10
 

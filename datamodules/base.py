@@ -1,22 +1,22 @@
-"""What every image data set shares: batches indexed from uint8 pixels, the value range, splits and loaders."""
+"""What every image data set shares: splits, loaders, and images that become floats where the trainer computes."""
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from lightning import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Sampler
 
-from datamodules.checks import DataCheck
+from datamodules.loader import BatchLoader
+from datamodules.pixels import PixelDataset, normalize
+from datamodules.report import DataCheck
 from datamodules.sampler import CountedSampler, OrderedSampler
 
 Split = Literal["train", "val", "test"]
-Batch = tuple[Tensor, Tensor]
 
 SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "fit": ("train", "val"),
@@ -27,108 +27,12 @@ SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
 }
 
 
-class PixelDataset(Dataset[Batch]):
-    """Images held as uint8 and indexed by whole batches: no per-image transform, no collation.
-
-    Args:
-        pixels: (N, C, H, W) uint8 in [0, 255]; it may be memory-mapped.
-        labels: (N,) int64.
-
-    Raises:
-        ValueError: The tensors are not of these types and shapes, or their counts differ.
-    """
-
-    def __init__(self, pixels: Tensor, labels: Tensor) -> None:
-        if pixels.dtype != torch.uint8 or pixels.ndim != 4:
-            raise ValueError(f"pixels must be uint8 (N, C, H, W), not {pixels.dtype} {tuple(pixels.shape)}.")
-        if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
-            raise ValueError(
-                f"labels must be int64 ({len(pixels)},), one an image, not {labels.dtype} {tuple(labels.shape)}."
-            )
-        self.pixels = pixels
-        self.labels = labels
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.pixels)
-
-    def __getitem__(self, indices: list[int]) -> Batch:
-        """The finished batch of these images.
-
-        Args:
-            indices: Each in [0, 2 * len(self)): the second half are the images of the first, mirrored left to right.
-
-        Returns:
-            images: (len(indices), C, H, W) float32 in [-1, 1].
-            labels: (len(indices),) int64.
-        """
-        numbers = np.array(indices)
-        chosen = numbers % len(self)
-        pixels, labels = (torch.from_numpy(values.numpy().take(chosen, 0)) for values in (self.pixels, self.labels))
-        if max(indices) >= len(self):
-            position = np.arange(len(numbers)) + len(numbers) * (numbers >= len(self))
-            pixels = torch.cat([pixels, pixels.flip(-1)]).index_select(0, torch.from_numpy(position))
-        return pixels.float().sub_(127.5).mul_(1 / 127.5), labels  # 0 and 255 become -1 and 1 to the bit
-
-
-class BatchLoader:
-    """Loader of finished batches that Lightning takes exactly as it is.
-
-    It holds a `DataLoader` and is none: Lightning would replace the sampler of one (for several processes, for
-    `overfit_batches`) and advise more workers, which slow an in-memory set down. It has `state_dict` because
-    Lightning asks that of a loader that may be resumed in the middle of an epoch; the state is empty, for the
-    sampler counts.
-
-    Args:
-        dataset: Indexed by the lists that the sampler yields.
-        sampler: Yields one list of indices a batch.
-        num_workers: Worker processes, at least 0.
-    """
-
-    def __init__(self, dataset: PixelDataset, sampler: Sampler[list[int]], num_workers: int = 0) -> None:
-        self.dataset = dataset
-        self.loader: DataLoader[Batch] = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=sampler,
-            collate_fn=tuple,  # the default would turn the pair into a list
-            num_workers=num_workers,
-            persistent_workers=num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def __len__(self) -> int:
-        """Batches an epoch."""
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yields `(images, labels)`, see :class:`PixelDataset`."""
-        if self.loader.num_workers or self.loader.pin_memory:
-            return iter(self.loader)
-        return map(self.dataset.__getitem__, self.loader.sampler)  # spares a quarter of the time for small images
-
-    @property
-    def _iterator(self) -> Any:
-        """Holds the worker processes; under this name Lightning looks for it, to end them after a run."""
-        return self.loader._iterator
-
-    @_iterator.setter
-    def _iterator(self, iterator: None) -> None:
-        self.loader._iterator = iterator
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Does nothing."""
-
-
 class ImageDataModule(LightningDataModule, ABC):
     """Base of every image data set. A subclass says where its pixels are; this class does the rest.
 
     A batch is `(images, labels)`: float32 (N, C, H, W) in [-1, 1] and int64 (N,). A training batch holds one
-    micro-batch for each of the `n_critic` D-updates of the module that is trained.
+    micro-batch for each of the `n_critic` D-updates of the module that is trained. A running trainer takes uint8
+    pixels from the loaders, and has the floats made on its device, see :meth:`on_after_batch_transfer`.
 
     Args:
         image_shape: (C, H, W), each at least 1.
@@ -199,8 +103,12 @@ class ImageDataModule(LightningDataModule, ABC):
     def dataset(self, split: Split) -> PixelDataset:
         """The images of a split, read on first use."""
         if split not in self._datasets:
-            self._datasets[split] = PixelDataset(*self.read(split))
+            self._datasets[split] = self.make_dataset(split)
         return self._datasets[split]
+
+    def make_dataset(self, split: Split) -> PixelDataset:
+        """Read a split, whose images are indexed by whole batches."""
+        return PixelDataset(*self.read(split))
 
     def check(self, deep: bool = False) -> DataCheck:
         """Look at the files without changing any: what is there, what is missing, what is damaged.
@@ -246,7 +154,7 @@ class ImageDataModule(LightningDataModule, ABC):
             world_size=world_size,
             flip=self.flip,
         )
-        return BatchLoader(dataset, sampler, self.num_workers)
+        return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> BatchLoader:
         """Validation images in order, each once over all devices."""
@@ -260,14 +168,42 @@ class ImageDataModule(LightningDataModule, ABC):
         """The test images."""
         return self._evaluation_loader("test")
 
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Make floats of the uint8 pixels of a batch, on the device that it was transferred to.
+
+        Args:
+            batch: `(images, labels)`; anything but a pair whose first is uint8 is returned as it is.
+            dataloader_idx: Not used.
+
+        Returns:
+            images: (N, C, H, W) in [-1, 1], float32, or what `trainer.precision` makes of that.
+            labels: As they were.
+        """
+        match batch:
+            case (Tensor(dtype=torch.uint8) as pixels, labels):
+                normal = normalize((pixels, labels))
+                # Lightning converts before the transfer, when there are no floats yet.
+                return self.trainer.precision_plugin.convert_input(normal) if self.trainer else normal
+        return batch
+
     def _evaluation_loader(self, split: Split) -> BatchLoader:
         dataset = self.dataset(split)
-        return BatchLoader(dataset, OrderedSampler(len(dataset), self.eval_batch_size, *self._shard), self.num_workers)
+        return self._loader(dataset, OrderedSampler(len(dataset), self.eval_batch_size, *self._shard))
+
+    def _loader(self, dataset: PixelDataset, sampler: Sampler[list[int]]) -> BatchLoader:
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return BatchLoader(dataset, sampler, self.num_workers, pin_memory=on_gpu, run=self._run)
 
     @property
     def _shard(self) -> tuple[int, int]:
         """Rank of this process and number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _run(self) -> TrainerFn | None:
+        """What the trainer runs; None if it does not run."""
+        if self.trainer is None or self.trainer.state.status != TrainerStatus.RUNNING:
+            return None
+        return self.trainer.state.fn
 
     def _batches_processed(self) -> int:
         """Training batches that the run has processed, over all epochs and resumptions."""

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
-from datamodules.cached import SPLITS, CachedImageDataModule, Listing
 from datamodules.decode import Decoder
+from datamodules.image_files import SPLITS, ImageFilesDataModule, Listing
 from datamodules.sources import SUFFIXES, ImageSource, encode, open_source
 
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
 
 
-class ImageFolderDataModule(CachedImageDataModule):
+class ImageFolderDataModule(ImageFilesDataModule):
     """Images of any size, format and mode, in a folder with its sub-folders or in a .zip or .tar archive.
 
     Each is turned as its camera was held, made RGB (transparent on white, of 16 bits the high byte, of an animation
@@ -35,7 +35,7 @@ class ImageFolderDataModule(CachedImageDataModule):
         val_fraction: Share of the validation images, in [0, 1).
         test_fraction: Share of the test images, in [0, 1); together with val_fraction less than 1.
         labels: Whether sub-folders are classes; if not, there are no labels.
-        **kwargs: `cache_dir` and `on_error`, see :class:`CachedImageDataModule`, and those of :class:`ImageDataModule`.
+        **kwargs: `cache_dir` and `on_error`, see :class:`ImageFilesDataModule`, and those of :class:`ImageDataModule`.
 
     Raises:
         FileNotFoundError: There is no such folder or archive, or no image in it.

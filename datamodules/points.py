@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from datamodules.base import Batch, ImageDataModule, PixelDataset, Split
+from datamodules.base import ImageDataModule, Split
+from datamodules.pixels import Batch, PixelDataset
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -102,11 +103,9 @@ class PointDataModule(ImageDataModule):
         points = self.modes[labels] + self.std * noise
         return (points / self.scale).float().view(count, *self.image_shape), labels
 
-    def dataset(self, split: Split) -> PixelDataset:
-        """The points of a split, drawn on first use."""
-        if split not in self._datasets:
-            self._datasets[split] = PointDataset(*self.read(split))
-        return self._datasets[split]
+    def make_dataset(self, split: Split) -> PointDataset:
+        """Draw a split, whose points are indexed by whole batches."""
+        return PointDataset(*self.read(split))
 
     def to_points(self, images: Tensor) -> Tensor:
         """Turn images (N, 1, 1, D) in [-1, 1], real or generated, into points (N, D) in the units of `modes`."""

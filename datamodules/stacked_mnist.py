@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.base import Batch, ImageDataModule, PixelDataset, Split
-from datamodules.checks import DataCheck
+from datamodules.base import ImageDataModule, Split
 from datamodules.mnist import DigitDataModule, MNISTDataModule, MNISTSampleDataModule
+from datamodules.pixels import Batch, PixelDataset
+from datamodules.report import DataCheck
 
 SEEDS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 """Of the triples; no seed of a run changes them."""
@@ -35,13 +36,13 @@ class StackedDataset(PixelDataset):
         return len(self.triples)
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        """The finished batch of these images.
+        """The batch of these images, see :func:`normalize`.
 
         Args:
             indices: Each in [0, 2 * len(self)): the second half are the images of the first, mirrored left to right.
 
         Returns:
-            images: (len(indices), 3, H, W) float32 in [-1, 1].
+            pixels: (len(indices), 3, H, W) uint8 in [0, 255].
             labels: (len(indices),) int64, 100 a + 10 b + c for the digits a, b, c of the channels.
         """
         numbers = torch.tensor(indices)
@@ -119,12 +120,10 @@ class StackedMNISTDataModule(ImageDataModule):
         """Read the single digits of a split, see :class:`ImageDataModule`."""
         return self.digits.read(split)
 
-    def dataset(self, split: Split) -> PixelDataset:
-        """The images of a split, whose digits are read on first use."""
-        if split not in self._datasets:
-            digits = PixelDataset(*self.read(split))
-            # Row k consumes the numbers 3k to 3k + 2 of the stream, so that it does not depend on how many rows follow.
-            generator = torch.Generator().manual_seed(SEEDS[split])
-            triples = torch.randint(len(digits), (self.counts[split], 3), generator=generator)
-            self._datasets[split] = StackedDataset(digits, triples)
-        return self._datasets[split]
+    def make_dataset(self, split: Split) -> StackedDataset:
+        """Read the digits of a split and draw which three make each image."""
+        digits = PixelDataset(*self.read(split))
+        # Row k consumes the numbers 3k to 3k + 2 of the stream, so that it does not depend on how many rows follow.
+        generator = torch.Generator().manual_seed(SEEDS[split])
+        triples = torch.randint(len(digits), (self.counts[split], 3), generator=generator)
+        return StackedDataset(digits, triples)

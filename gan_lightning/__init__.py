@@ -4,8 +4,9 @@ from pathlib import Path
 
 from gan_lightning import modules
 from gan_lightning.base import AdversarialModule
-from gan_lightning.checkpoints import read_checkpoint
+from gan_lightning.engine.checkpoints import read_checkpoint
 from gan_lightning.modules import *  # noqa: F403
+from gan_lightning.parts import find_class
 from gan_lightning.version import __version__ as __version__
 
 __all__ = list(modules.__all__)
@@ -14,18 +15,18 @@ __all__ = list(modules.__all__)
 def load(path: str | Path) -> AdversarialModule:
     """Build the GAN that a checkpoint holds, whichever it is, in evaluation mode, on the CPU.
 
+    A checkpoint never makes code run: its classes, parts included, must be those of this package or be imported.
+
     Args:
-        path: A checkpoint of a GAN of the catalogue.
+        path: A checkpoint of a GAN.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, unsafe, or of a class that is not in the catalogue.
+        ValueError: If it is damaged or unsafe, or of a class that is not imported.
     """
     name = read_checkpoint(path)["gan"]
-    if name not in modules.__all__:
-        raise ValueError(
-            f"'{path}' holds a {name}, which is not in the catalogue: {', '.join(modules.__all__)}. "
-            f"Use {name}.load_from_checkpoint."
-        )
-    gan: AdversarialModule = getattr(modules, name).load_from_checkpoint(path)
-    return gan
+    try:
+        kind = find_class(AdversarialModule, name)
+    except ValueError as error:
+        raise ValueError(f"'{path}' holds a {name}, which cannot be made: {error}") from None
+    return kind.load_from_checkpoint(path)

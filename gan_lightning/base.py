@@ -1,27 +1,40 @@
-"""The adversarial game that every GAN of the collection plays, its moving average of G, and sampling."""
+"""The adversarial game that every GAN of the collection plays."""
 
-import copy
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import Literal
+import functools
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-from gan_lightning.checks import check_choice, check_counts, check_decays
-from gan_lightning.draws import SharedDraws, seed_default_generators
-from gan_lightning.ema import MovingAverage
-from gan_lightning.losses import R1, R2, AdversarialLoss, GradientPenalty, Penalty
-from gan_lightning.optimization import OptimizingModule
-from gan_lightning.sampling import at_least_fp32
-from gan_lightning.schedules import counted_seed
-from gan_lightning.strategies import check_strategy
+from gan_lightning.arguments import arguments_of, blamed, check_counts
+from gan_lightning.engine.draws import SharedDraws, counted_seed, seed_default_generators
+from gan_lightning.engine.generative import GenerativeModule
+from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
+from gan_lightning.engine.players import Players
+from gan_lightning.engine.readings import Readings
+from gan_lightning.engine.strategies import check_strategy
+from gan_lightning.game import (
+    Letter,
+    MicroBatches,
+    Move,
+    Stabilizer,
+    Terms,
+    Update,
+    Verdict,
+    check_batch_norm,
+    split_batch,
+    total,
+)
+from gan_lightning.images import to_float
+from gan_lightning.losses import AdversarialLoss
+from gan_lightning.parts import describe, rebuilt
+from gan_lightning.precision import at_least_fp32, check_precision, full_precision
 
 
-class AdversarialModule(OptimizingModule):
+class AdversarialModule(GenerativeModule):
     """A generator G and a discriminator D that play against each other (Goodfellow et al., 2014, arXiv:1406.2661).
 
     One ``training_step`` is one update of G: it holds ``n_critic`` updates of D, each on its own equal share of the
@@ -30,43 +43,39 @@ class AdversarialModule(OptimizingModule):
     stopped. Several processes share what is drawn for the whole batch, so that a run does not depend on their number;
     only what a network itself draws, such as dropout, is each process's own.
 
-    A variant passes networks, loss and numbers to this constructor and is done. It takes keyword arguments only,
-    and they must be plain values: they are the checkpoint's ``hyper_parameters``.
+    A variant passes networks, loss, stabilizers and numbers to this constructor and is done. Arguments are plain values
+    or parts (:class:`~gan_lightning.game.Part`), for they are the checkpoint's ``hyper_parameters``; networks that are
+    no parts can be passed too, but are then not made again by ``gan_lightning.load``.
 
     Args:
         generator: ``G(latents, labels)`` maps (N, latent_dim) to images (N, C, H, W) in [-1, 1].
-        discriminator: ``D(images, labels)`` maps (N, C, H, W) to logits (N,).
+        discriminator: ``D(images, labels)`` maps (N, C, H, W) to logits (N,), or to a ``Verdict``.
         loss: What each player minimises.
+        stabilizers: What is added to the game; their hooks are called in this order.
+        lr: Learning rate of both players, but for one whose optimizer names its own.
+        betas: Adam's, of both players, but for one whose optimizer names its own; None where no optimizer has any.
+        generator_optimizer: How G learns.
+        discriminator_optimizer: How D learns.
         latent_dim: Features of a latent.
         prior: Latents are drawn from N(0, I), "normal", or U(-1, 1), "uniform".
         n_critic: Updates of D in each update of G, at least 1.
         accumulate: Equal micro-batches that the batch of each update is split into, to save memory, at least 1. The
-            gradients are those of the whole batch, unless a network mixes the images of a batch.
+            gradients are those of the whole batch, unless something mixes the images of a batch.
         reuse_latents: Whether G's update takes the latents of D's last update, instead of fresh ones.
-        lr: Learning rate of G.
-        discriminator_lr: Learning rate of D; by default G's.
-        betas: Adam's, of G.
-        discriminator_betas: Adam's, of D; by default G's.
-        lr_schedule: Factor of G's learning rate over the run: "constant", "linear" to 0, or "cosine" to 0.
-        discriminator_lr_schedule: Of D's; by default G's.
-        warmup_steps: Updates of G in which both learning rates rise linearly from 0, at least 0.
-        gradient_clip_norm: Largest norm of G's gradient, above which it is scaled down; None for any.
-        discriminator_gradient_clip_norm: Largest norm of D's gradient; None for any.
-        compile: Whether to compile both networks with ``torch.compile``; checkpoints do not change.
         ema_decay: Decay a step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
-        gradient_penalty_weight: λ of WGAN-GP's penalty, at least 0. No penalty goes with a D that has batch norm.
-        r1_weight: γ of R1, at least 0.
-        r2_weight: γ of R2, at least 0.
+        compile: Whether to compile both networks with ``torch.compile``; checkpoints do not change.
 
     Attributes:
         num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
-        penalties: The regularisers that D's loss adds; a variant may append to them.
+        players: How both learn.
+        readings: What is logged at the next step that is: ``readings.add("g", {"x": ...})`` as ``train/g_x``.
         draws: Source of what a step draws.
         ema: The moving average of G's weights and buffers, or None.
         images_seen: Real images that D has been trained on, over all ranks; a buffer.
 
     Raises:
-        ValueError: If a number is out of its range, or a penalty meets batch norm.
+        ValueError: If a number is out of its range or would not be used, or a penalty meets batch norm.
+        TypeError: If an argument is neither plain nor a part.
     """
 
     images_seen: Tensor
@@ -77,190 +86,206 @@ class AdversarialModule(OptimizingModule):
         discriminator: nn.Module,
         loss: AdversarialLoss,
         *,
+        stabilizers: list[Stabilizer] | None = None,
+        lr: float = 2e-4,
+        betas: tuple[float, float] | None = (0.5, 0.999),
+        generator_optimizer: PlayerOptimizer = describe(Adam),
+        discriminator_optimizer: PlayerOptimizer = describe(Adam),
         latent_dim: int = 100,
         prior: Literal["normal", "uniform"] = "normal",
         n_critic: int = 1,
         accumulate: int = 1,
         reuse_latents: bool = False,
-        lr: float = 2e-4,
-        discriminator_lr: float | None = None,
-        betas: tuple[float, float] = (0.5, 0.999),
-        discriminator_betas: tuple[float, float] | None = None,
-        lr_schedule: Literal["constant", "linear", "cosine"] = "constant",
-        discriminator_lr_schedule: Literal["constant", "linear", "cosine"] | None = None,
-        warmup_steps: int = 0,
-        gradient_clip_norm: float | None = None,
-        discriminator_gradient_clip_norm: float | None = None,
-        compile: bool = False,
         ema_decay: float = 0.999,
-        gradient_penalty_weight: float = 0.0,
-        r1_weight: float = 0.0,
-        r2_weight: float = 0.0,
+        compile: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(rebuilt(generator), latent_dim, prior, ema_decay)
         self.automatic_optimization = False
-        self.save_hyperparameters(self._arguments, logger=False)
-        self.generator = generator
-        self.discriminator = discriminator
-        self.loss = loss
-        self.draws = SharedDraws()
-        gradient_penalty = GradientPenalty(gradient_penalty_weight, self.draws.uniform)
-        penalties = gradient_penalty, R1(r1_weight), R2(r2_weight)
-        self.penalties: list[Penalty] = [penalty for penalty in penalties if penalty.weight]
-        self.latent_dim = latent_dim
-        self.prior = prior
+        parts = [Stabilizer.rebuild(part) for part in stabilizers or []]
+        self.discriminator = rebuilt(discriminator)
+        for part in parts:
+            self.discriminator = part.wrap(self.discriminator)
+        self.loss = AdversarialLoss.rebuild(loss)
+        self.stabilizers = nn.ModuleList(parts)
         self.n_critic = n_critic
         self.accumulate = accumulate
         self.reuse_latents = reuse_latents
-        self.lr = lr
-        self.discriminator_lr = lr if discriminator_lr is None else discriminator_lr
-        self.betas = betas
-        self.discriminator_betas = betas if discriminator_betas is None else discriminator_betas
-        self.lr_schedule = lr_schedule
-        self.discriminator_lr_schedule = discriminator_lr_schedule or lr_schedule
-        self.warmup_steps = warmup_steps
-        self.gradient_clip_norm = gradient_clip_norm
-        self.discriminator_gradient_clip_norm = discriminator_gradient_clip_norm
         self.compiles = compile
-        self.ema_decay = ema_decay
-        self._check_numbers()
-        self.ema = copy.deepcopy(generator).requires_grad_(False) if ema_decay else None
-        self._readings: dict[str, list[Tensor]] = {}
+        with blamed(type(self)):
+            check_counts(n_critic=n_critic, accumulate=accumulate)
+            usual = arguments_of(type(self)).get("betas")
+            own, other = (PlayerOptimizer.rebuild(part) for part in (generator_optimizer, discriminator_optimizer))
+            self.players = Players(own, other, lr, betas, usual.default if usual else betas)
+            check_batch_norm(parts, self.discriminator)
+        for part in parts:
+            part.attach(self.generator, self.discriminator)
+        self.draws = SharedDraws()
+        self.readings = Readings()
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
-    def _check_numbers(self) -> None:
-        try:
-            check_counts(latent_dim=self.latent_dim, n_critic=self.n_critic, accumulate=self.accumulate)
-            check_decays(ema_decay=self.ema_decay)
-            check_choice(["normal", "uniform"], prior=self.prior)
-            self.check_optimization()
-        except ValueError as error:
-            raise ValueError(f"{type(self).__name__}: {error}") from None
-        if self.penalties and any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules()):
-            raise ValueError(
-                f"{type(self).__name__}: {self.penalties[0].name} penalises the gradient at each image by itself, but "
-                "D's batch norm mixes the images of a batch. Set norm to none, or the weight to 0."
-            )
+    @property
+    def _parts(self) -> list[Stabilizer]:
+        return list(self.stabilizers)  # type: ignore[arg-type]
 
     def setup(self, stage: str) -> None:
-        """Refuse strategies under which the game fails, and compile the networks."""
+        """Refuse strategies and precisions under which the game fails, and compile the networks."""
+        super().setup(stage)
         check_strategy(self.trainer.strategy)
-        self._average: MovingAverage | None = None
+        check_precision(self.trainer.precision)
         if self.compiles and stage == "fit":
             self.generator.compile()  # in place: the names of the parameters stay
             self.discriminator.compile()
 
-    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
-        return at_least_fp32(self.generator(latents, labels))
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        """The optimizers of G and D, in this order, with their schedules."""
+        return self.players.configure(self.generator, self.discriminator, self._trainer)
 
-    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits of D, (N,), in at least 32 bits whatever the precision D ran in."""
-        return at_least_fp32(self.discriminator(images, labels))
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the player's gradient: here it is whole, over micro-batches and processes, and not scaled."""
+        self.players.both[optimizer is not self.trainer.optimizers[0]].clip(optimizer)
 
-    def discriminator_terms(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The terms of D's loss by name; their sum is minimised, and each is logged as ``train/d_<name>``.
+    def optimizers(self, use_pl_optimizer: bool = True) -> Any:
+        """The optimizers of G and D. D's steps are not counted: ``global_step`` means updates of G."""
+        optimizers: Any = super().optimizers(use_pl_optimizer)
+        if use_pl_optimizer:
+            discriminator = optimizers[1]
+            # Lightning sets these anew for each batch.
+            discriminator._on_before_step = discriminator._on_after_step = _do_nothing
+        return optimizers
 
-        Args:
-            real: (N, C, H, W) in [-1, 1].
-            fake: (N, C, H, W) in [-1, 1], without graph.
-            labels: (N,) int64, of the reals; the fakes were made from the same.
-        """
-        real_logits, fake_logits = self.judge(real, labels), self.judge(fake, labels)
-        if self.logs_this_step:
-            self.log_values("d", self.loss.readings(real_logits, fake_logits))
-        terms = {"adversarial": self.loss.discriminator(real_logits, fake_logits)}
-        with self._penalising():
-            for penalty in self.penalties:
-                terms[penalty.name] = penalty(self.discriminator, real, fake, labels)
-        return terms
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        """What D says of images (N, C, H, W) as the stabilizers let it see them, in at least 32 bits."""
+        with full_precision(self.device) if self._parts else nullcontext():
+            for part in self._parts:
+                images = part.view(images, self.draws)
+        verdict = self.discriminator(images, labels)
+        logits, heads = verdict if isinstance(verdict, tuple) else (verdict, {})
+        return Verdict(at_least_fp32(logits), {name: at_least_fp32(head) for name, head in heads.items()})
 
-    @contextmanager
-    def _penalising(self) -> Iterator[None]:
-        """In 32 bits, since gradients are off by percents in 16, and eager: compiled code has no second backward."""
-        with torch.autocast(self.device.type, enabled=False), ExitStack() as stack:
-            if self.compiles:
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            yield
+    def discriminator_terms(self, move: Move) -> Terms:
+        """The terms of D's loss by name; their sum is minimised, and each is logged as ``train/d_<name>``."""
+        return {"adversarial": self.loss.discriminator(move.on_real.logits, move.on_fake.logits)}
 
-    def generator_terms(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The terms of G's loss by name; their sum is minimised, and each is logged as ``train/g_<name>``.
-
-        Args:
-            real: (N, C, H, W) in [-1, 1], of D's last update.
-            fake: (N, C, H, W) in [-1, 1], with G's graph.
-            labels: (N,) int64, of both.
-        """
-        real_logits = self.judge(real, labels) if self.loss.needs_real else None
-        return {"adversarial": self.loss.generator(self.judge(fake, labels), real_logits)}
+    def generator_terms(self, move: Move) -> Terms:
+        """The terms of G's loss by name; their sum is minimised, and each is logged as ``train/g_<name>``."""
+        real_logits = move.on_real.logits if self.loss.needs_real else None
+        return {"adversarial": self.loss.generator(move.on_fake.logits, real_logits)}
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Update D ``n_critic`` times, each time on fresh reals, then G once."""
         seed_default_generators(counted_seed(self.global_step, self.global_rank), self.device)  # of dropout, say
-        optimizer_g, optimizer_d = self.optimizers()
-        for number, micro_batches in enumerate(self._split(*batch)):
-            self._update("d", optimizer_d, micro_batches, number)
-        self._update("g", optimizer_g, micro_batches, number if self.reuse_latents else self.n_critic)
-        self._finish_step(len(micro_batches[0][0]) * self.accumulate * self.n_critic)
+        images, labels = batch
+        images = (to_float(images) if images.dtype == torch.uint8 else images).to(self.dtype)
+        for number, micro_batches in enumerate(split_batch(images, labels, self.n_critic, self.accumulate)):
+            self._update("d", micro_batches, number)
+        self._update("g", micro_batches, number if self.reuse_latents else self.n_critic)
+        self.images_seen += len(micro_batches[0][0]) * self.accumulate * self.n_critic * self.trainer.world_size
+        self.update_average()
+        schedulers: Any = self.lr_schedulers()
+        for scheduler in schedulers or []:
+            scheduler.step()
 
-    def _split(self, images: Tensor, labels: Tensor) -> list[list[tuple[Tensor, Tensor]]]:
-        """The micro-batches of each update of D."""
-        size = len(images) // (self.n_critic * self.accumulate)
-        if size == 0:
-            raise ValueError(
-                f"A batch of {len(images)} images cannot be split into n_critic={self.n_critic} updates of D of "
-                f"accumulate={self.accumulate} micro-batches each. Make the batch at least "
-                f"{self.n_critic * self.accumulate} images large, or lower one of the two."
-            )
-        pairs = list(zip(images.split(size), labels.split(size), strict=True))
-        return [pairs[k * self.accumulate :][: self.accumulate] for k in range(self.n_critic)]
-
-    def _update(
-        self, player: str, optimizer: LightningOptimizer, micro_batches: list[tuple[Tensor, Tensor]], number: int
-    ) -> None:
+    def _update(self, player: Letter, micro_batches: MicroBatches, number: int) -> None:
         """Minimise the sum of a player's terms, with the other frozen; number tells the update from others' draws."""
-        # Cached, spectral norms cost one power iteration an update, not one a forward pass.
-        with self.toggled_optimizer(optimizer), parametrize.cached():
-            optimizer.zero_grad()
-            for part, (real, labels) in enumerate(micro_batches):
-                self._accumulate(player, real, labels, number, part)
-        if self.logs_this_step:
-            means = {name: torch.stack(values).mean() for name, values in self._readings.items()}
-            self.log_dict(means, sync_dist=self.trainer.world_size > 1)
-            self._readings.clear()
-        optimizer.step()
+        optimizer: LightningOptimizer = self.optimizers()["gd".index(player)]
+        with ExitStack() as surroundings:
+            for part in self._parts:
+                surroundings.enter_context(part.around(player, self, micro_batches))
+            # Cached, spectral norms cost one power iteration an update, not one a forward pass.
+            with self.toggled_optimizer(optimizer), parametrize.cached():
+                optimizer.zero_grad()
+                logits = [self._accumulate(player, *pair, number, k) for k, pair in enumerate(micro_batches)]
+            if self.logs_this_step:
+                self.readings.log(player, self)
+            optimizer.step()
+        self._finish_update(player, len(micro_batches[0][0]) * self.accumulate, *zip(*logits, strict=True))
 
-    def _accumulate(self, player: str, real: Tensor, labels: Tensor, number: int, part: int) -> None:
-        """Add the gradients of one micro-batch."""
+    def _accumulate(self, player: Letter, real: Tensor, labels: Tensor, number: int, k: int) -> tuple[Tensor, ...]:
+        """Add the gradients of micro-batch k; returns D's logits of the fakes and, in D's update, of the reals."""
+        move = self.move(player, real, labels, number, k, through_generator=player == "g")
+        own, added, lazy = self.terms(move)
+        loss = total(own, added)
+        with self.twice_differentiable() if added else nullcontext():
+            # The cached weights are part of the graph of every micro-batch.
+            self.manual_backward(loss / self.accumulate, retain_graph=k + 1 < self.accumulate)
+        if self.logs_this_step:
+            self.readings.add(player, {"loss": loss, **own, **added}, anew=k == 0)
+        elif lazy:  # the step that logs may not be one on which they are due
+            self.readings.add(player, lazy, anew=k == 0)
+        if player == "g":
+            return (move.on_fake.logits.detach(),)
+        if self.logs_this_step:
+            self.readings.add("d", self.loss.readings(move.on_real.logits, move.on_fake.logits), anew=k == 0)
+        return move.on_fake.logits.detach(), move.on_real.logits.detach()
+
+    def _finish_update(
+        self, player: Letter, images: int, fake: tuple[Tensor, ...], real: tuple[Tensor, ...] = ()
+    ) -> None:
+        """Let the parts move their state."""
+        network = self.generator if player == "g" else self.discriminator
+        real_logits = torch.cat(real) if real else None
+        mean = functools.partial(self.trainer.strategy.reduce, reduce_op="mean")
+        update = Update(player, network, images * self.trainer.world_size, real_logits, torch.cat(fake), mean)
+        for part in (self.loss, *self._parts):
+            part.after(update)
+
+    def move(self, player: Letter, real: Tensor, labels: Tensor, number: int, k: int, through_generator: bool) -> Move:
+        """What one player's loss sees of a micro-batch: fakes that are made here, and what D says of them and of reals.
+
+        Args:
+            player: Whose move it is.
+            real: (N, C, H, W) in [-1, 1].
+            labels: (N,) int64, of the reals.
+            number: Tells the update from others of the step.
+            k: Number of the micro-batch.
+            through_generator: Whether the fakes have G's graph.
+        """
         self.draws.begin(
             self.global_step,
             number,
             device=self.device,
             rank=self.global_rank,
             world_size=self.trainer.world_size,
-            part=part,
+            part=k,
             parts=self.accumulate,
         )
         latents = self.draws.share(len(real), self.sample_latent)
-        if player == "d":
-            with torch.no_grad():
-                fake = self.generate(latents, labels)
-            terms = self.discriminator_terms(real, fake, labels)
-        else:
-            terms = self.generator_terms(real, self.generate(latents, labels), labels)
-        loss = torch.stack(list(terms.values())).sum()
-        # The cached weights are part of the graph of every micro-batch.
-        self.manual_backward(loss / self.accumulate, retain_graph=part + 1 < self.accumulate)
-        if self.logs_this_step:
-            self.log_values(player, {"loss": loss, **terms})
+        with torch.set_grad_enabled(through_generator):
+            fake = self.generate(latents, labels)
+        is_generator = player == "g"
+        return Move(
+            player=player,
+            network=self.generator if is_generator else self.discriminator,
+            step=self.global_step,
+            update=self.global_step if is_generator else self.global_step * self.n_critic + number,
+            real=real,
+            fake=fake,
+            labels=labels,
+            latents=latents,
+            judge=self.judge,
+            generate=self.generate,
+            draws=self.draws,
+        )
 
-    def _finish_step(self, images: int) -> None:
-        self.images_seen += images * self.trainer.world_size
-        if self.ema is not None:
-            if self._average is None:  # networks are on their device and loaded only now
-                self._average = MovingAverage(self.ema, self.generator, self.ema_decay)
-            self._average.update(self.global_step)
-        self.step_schedules()
+    def terms(self, move: Move) -> tuple[Terms, Terms, Terms]:
+        """The terms of a player's loss by name: the game's own, what stabilizers add, and the lazy ones among these."""
+        judged = move.look(reals=move.player == "d" or self.loss.needs_real)
+        for part in self._parts:
+            judged = part.judged(judged)
+        own = self.discriminator_terms(judged) if move.player == "d" else self.generator_terms(judged)
+        added: Terms = {}
+        lazy: Terms = {}
+        with self.twice_differentiable() if self._parts else nullcontext():
+            for part in self._parts:
+                for name, term in part.terms(move).items():
+                    added[name] = added[name] + term if name in added else term
+                    if part.every > 1:
+                        lazy[name] = added[name]
+        return own, added, lazy
+
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """For terms that hold gradients: in full precision, since those in 16 bits are off by percents, and eager."""
+        return full_precision(self.device, eager=self.compiles)
 
     @property
     def logs_this_step(self) -> bool:
@@ -268,18 +293,6 @@ class AdversarialModule(OptimizingModule):
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
 
-    def log_values(self, player: str, values: Mapping[str, Tensor]) -> None:
-        """Log scalars as ``train/<player>_<name>``, averaged over the micro-batches of an update and over processes.
 
-        Args:
-            player: "d" or "g".
-            values: Of one micro-batch, by name; only while ``logs_this_step``.
-        """
-        for name, value in values.items():
-            self._readings.setdefault(f"train/{player}_{name}", []).append(value.detach())
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Nothing: evaluation is a callback's, which sees the same batch."""
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Nothing: evaluation is a callback's, which sees the same batch."""
+def _do_nothing() -> None:
+    pass

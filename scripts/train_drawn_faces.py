@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from gan_lightning.cli import GANCLI
+from gan_lightning.commands.cli import GANCLI
 from scripts.make_gallery import COLUMNS, ROWS, draw_sheet, sample_pixels
 
 ROOT = Path(__file__).parents[1]

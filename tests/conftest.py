@@ -3,18 +3,20 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
+import torch.distributed as dist
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 import gan_lightning
 from datamodules import ImageDataModule
 from datamodules.base import Split
+from gan_lightning.arguments import arguments_of
 from gan_lightning.base import AdversarialModule
 from gan_lightning.metrics import FeatureExtractor
 
@@ -22,14 +24,29 @@ from gan_lightning.metrics import FeatureExtractor
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-TINY: dict[str, dict[str, Any]] = {
-    "GAN": {},
-    "CGAN": {"num_classes": 4},
-    "ConditionalDCGAN": {"num_classes": 4, "width": 4},
-    "WGANGP": {"width": 4, "n_critic": 2},
-    "WGAN": {"width": 4, "n_critic": 2},
+SMALL: dict[str, Any] = {
+    "image_shape": (1, 8, 8),
+    "num_classes": 4,
+    "latent_dim": 6,
+    "width": 4,
+    "max_width": 8,
+    "n_critic": 2,
 }
-"""What makes a GAN small, by class; the others take a width of 4."""
+"""What makes a GAN small, by the names of the arguments of its class; those that it has already smaller stay."""
+NO_BATCH_STATISTICS: dict[str, Any] = {"norm": "none", "dropout_prob": 0.0}
+"""What lets a GAN treat the images of a batch independently, likewise."""
+
+
+def shrink(kind: type[AdversarialModule], **overrides: Any) -> dict[str, Any]:
+    """The arguments that make any GAN small, whichever it has."""
+    defaults = {name: parameter.default for name, parameter in arguments_of(kind).items()}
+    larger = {name: value for name, value in SMALL.items() if name in defaults and defaults[name] != 1}
+    return {**larger, **overrides}
+
+
+def independent(kind: type[AdversarialModule]) -> dict[str, Any]:
+    """The arguments that let any GAN treat the images of a batch independently."""
+    return {name: value for name, value in NO_BATCH_STATISTICS.items() if name in arguments_of(kind)}
 
 
 class TinyDataModule(ImageDataModule):
@@ -71,6 +88,15 @@ def _known_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _no_process_group_is_left() -> Iterator[None]:
+    """Forked processes would inherit it without its threads, and wait for ever."""
+    yield
+    if dist.is_initialized():
+        dist.destroy_process_group()
+        pytest.fail("The test left a process group.")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_and_one_thread() -> None:
     torch.set_num_threads(1)
@@ -94,9 +120,19 @@ def tiny_gan() -> Callable[..., AdversarialModule]:
 
     def build(name: str, **overrides: Any) -> AdversarialModule:
         torch.manual_seed(7)
-        numbers = {"image_shape": (1, 8, 8), "latent_dim": 6, **TINY.get(name, {"width": 4}), **overrides}
-        gan: AdversarialModule = getattr(gan_lightning, name)(**numbers)
+        kind = getattr(gan_lightning, name)
+        gan: AdversarialModule = kind(**shrink(kind, **overrides))
         return gan
+
+    return build
+
+
+@pytest.fixture
+def exact_gan(tiny_gan: Callable[..., AdversarialModule]) -> Callable[..., AdversarialModule]:
+    """Builds a small GAN that treats the images of a batch independently."""
+
+    def build(name: str, **overrides: Any) -> AdversarialModule:
+        return tiny_gan(name, **{**independent(getattr(gan_lightning, name)), **overrides})
 
     return build
 

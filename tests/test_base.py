@@ -14,10 +14,14 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.utils.data import DataLoader, TensorDataset
 
+from datamodules.pixels import normalize
 from datamodules.sampler import CountedSampler
 from gan_lightning.base import AdversarialModule
-from gan_lightning.metrics_file import MetricsFile
-from gan_lightning.schedules import counted_seed
+from gan_lightning.engine.draws import counted_seed
+from gan_lightning.engine.metrics_file import MetricsFile
+from gan_lightning.engine.optimizers import Adam
+from gan_lightning.game import Move, Terms
+from gan_lightning.images import to_float
 
 Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
@@ -96,17 +100,16 @@ def test_a_step_equals_the_textbook_loop(tiny_gan: Build, trainer: BuildTrainer,
     ones, zeros = torch.ones(8), torch.zeros(8)
     seed_everything(3, verbose=False)
     trainer(max_steps=3, precision="64-true").fit(gan, tiny_data)
-    for step, (real, _) in zip(
-        range(3), [tiny_data.dataset("train")[CountedSampler(64, 8, seed=3).batch(k)] for k in range(3)], strict=True
-    ):
+    for step in range(3):
+        real, _ = normalize(tiny_data.dataset("train")[CountedSampler(64, 8, seed=3).batch(step)])
         latents = [torch.randn(8, 6, generator=torch.Generator().manual_seed(counted_seed(step, k, 0))) for k in (0, 1)]
         fake = g(latents[0]).detach()
         optimizer_d.zero_grad()
-        real_logits, fake_logits = d(real.double()), d(fake)
+        real_logits, fake_logits = d(real.double()).logits, d(fake).logits
         (bce(real_logits, ones) + bce(fake_logits, zeros)).backward()
         optimizer_d.step()
         optimizer_g.zero_grad()
-        bce(d(g(latents[1])), ones).backward()
+        bce(d(g(latents[1])).logits, ones).backward()
         optimizer_g.step()
     for ours, theirs in ((gan.generator, g), (gan.discriminator, d)):
         for (name, tensor), expected in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
@@ -119,7 +122,7 @@ def test_every_update_of_d_has_reals_of_its_own(
     gan = tiny_gan("DCGAN", n_critic=3)
     seen: list[Tensor] = []
     original = gan.discriminator_terms
-    monkeypatch.setattr(gan, "discriminator_terms", lambda r, f, y: (seen.append(r), original(r, f, y))[1])
+    monkeypatch.setattr(gan, "discriminator_terms", lambda move: (seen.append(move.real), original(move))[1])
     trainer(max_steps=2).fit(gan, tiny_data)
     assert [len(real) for real in seen] == [8] * 6
     assert len(torch.cat(seen).flatten(1).unique(dim=0)) == 48
@@ -173,6 +176,17 @@ def test_somebody_elses_batches_are_split(tiny_gan: Build, trainer: BuildTrainer
     assert "".join(step[0] for step in watch.steps) == "dddgdddg"
 
 
+def test_pixels_train_as_the_floats_that_they_stand_for(tiny_gan: Build, trainer: BuildTrainer) -> None:
+    pixels = torch.randint(256, (16, 1, 8, 8), dtype=torch.uint8)
+    ends = []
+    for images in (pixels, to_float(pixels)):
+        gan = tiny_gan("DCGAN")
+        loader = DataLoader(TensorDataset(images, torch.zeros(16, dtype=torch.int64)), batch_size=8)
+        trainer(max_steps=2).fit(gan, loader)
+        ends.append(state(gan))
+    assert equal(*ends)
+
+
 def test_a_batch_smaller_than_n_critic_is_refused(tiny_gan: Build, trainer: BuildTrainer) -> None:
     loader = DataLoader(TensorDataset(torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)), batch_size=2)
     with pytest.raises(ValueError, match="batch of 2 images cannot be split into n_critic=3"):
@@ -219,18 +233,19 @@ def test_learning_rates_follow_the_schedule_by_updates_of_g(
         def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
             rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
 
-    gan = tiny_gan("DCGAN", lr=0.1, discriminator_lr=0.2, lr_schedule=schedule, n_critic=2)
+    own = Adam(lr_schedule=schedule), Adam(lr=0.2, lr_schedule=schedule)
+    gan = tiny_gan("DCGAN", lr=0.1, generator_optimizer=own[0], discriminator_optimizer=own[1], n_critic=2)
     trainer(max_steps=4, callbacks=[Rates()]).fit(gan, tiny_data)
     assert rates == [pytest.approx([0.1 * factor, 0.2 * factor], abs=1e-6) for factor in expected]
 
 
 def test_a_schedule_without_an_end_is_refused(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
     with pytest.raises(ValueError, match="max_steps or max_epochs"):
-        trainer().fit(tiny_gan("DCGAN", lr_schedule="linear"), tiny_data)
+        trainer().fit(tiny_gan("DCGAN", generator_optimizer=Adam(lr_schedule="linear")), tiny_data)
 
 
 def test_each_player_has_its_own_learning_rate_and_betas(tiny_gan: Build) -> None:
-    gan = tiny_gan("DCGAN", lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), discriminator_betas=(0.1, 0.8))
+    gan = tiny_gan("DCGAN", lr=1e-4, betas=(0.0, 0.9), discriminator_optimizer=Adam((0.1, 0.8), lr=4e-4))
     (g, d), _ = gan.configure_optimizers()
     assert (g.defaults["lr"], g.defaults["betas"]) == (1e-4, (0.0, 0.9))
     assert (d.defaults["lr"], d.defaults["betas"]) == (4e-4, (0.1, 0.8))
@@ -242,18 +257,21 @@ def test_logits_losses_and_penalties_are_in_32_bits_under_autocast(
     gan = tiny_gan("WGANGP", n_critic=1)
     network: list[torch.dtype] = []
     players: list[torch.dtype] = []
+    hidden: list[torch.dtype] = []
     gan.discriminator.linear.register_forward_hook(lambda *args: network.append(args[2].dtype))  # type: ignore[union-attr]
-    original = gan.discriminator_terms
+    gan.discriminator.blocks.register_forward_hook(lambda *args: hidden.append(args[2].dtype))  # type: ignore[union-attr]
+    original = gan.terms
 
-    def spy(*args: Tensor) -> dict[str, Tensor]:
-        terms = original(*args)
-        players.extend([args[1].dtype, *(term.dtype for term in terms.values())])
+    def spy(move: Move) -> tuple[Terms, ...]:
+        terms = original(move)
+        players.extend([move.fake.dtype, *(term.dtype for group in terms for term in group.values())])
         return terms
 
-    gan.discriminator_terms = spy  # type: ignore[method-assign]
+    gan.terms = spy  # type: ignore[method-assign]
     trainer(max_steps=1, precision="bf16-mixed").fit(gan, tiny_data)
-    assert network == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]  # real, fake, penalty, G's update
-    assert players == [torch.float32] * 3
+    assert network == [torch.float32] * 4  # real, fake, penalty, G's update: the last layer is outside of autocast
+    assert hidden == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
+    assert players == [torch.float32] * 5
 
 
 @pytest.mark.parametrize(("prior", "low", "std"), [("normal", -10, 1.0), ("uniform", -1.0, 3**-0.5)])
@@ -293,15 +311,15 @@ def test_samples_come_from_the_average_where_there_is_one(tiny_gan: Build) -> No
     assert raw.sample(2).abs().sum() == 0
 
 
-@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1", "r2"])
+@pytest.mark.parametrize(("part", "term"), [("GradientPenalty", "gradient_penalty"), ("R1", "r1"), ("R2", "r2")])
 def test_penalties_join_any_gan_whose_d_has_no_batch_norm(
-    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, penalty: str
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, part: str, term: str
 ) -> None:
-    gan = tiny_gan("GAN", **{f"{penalty}_weight": 2.0})
+    parts = [{"class_path": part, "init_args": {"weight": 2.0}}]
     fit = trainer(max_steps=1, log_every_n_steps=1)
-    fit.fit(gan, tiny_data)
+    fit.fit(tiny_gan("GAN", stabilizers=parts), tiny_data)
     logged = {key: float(value) for key, value in fit.callback_metrics.items()}
-    assert logged["train/d_loss"] == pytest.approx(logged["train/d_adversarial"] + logged[f"train/d_{penalty}"])
-    assert logged[f"train/d_{penalty}"] > 0
-    with pytest.raises(ValueError, match=f"DCGAN: {penalty} penalises .* batch norm mixes"):
-        tiny_gan("DCGAN", image_shape=(1, 16, 16), **{f"{penalty}_weight": 2.0})
+    assert logged["train/d_loss"] == pytest.approx(logged["train/d_adversarial"] + logged[f"train/d_{term}"])
+    assert logged[f"train/d_{term}"] > 0
+    with pytest.raises(ValueError, match=f"DCGAN: {part} penalises .* batch norm mixes"):
+        tiny_gan("DCGAN", image_shape=(1, 16, 16), stabilizers=parts)

@@ -114,7 +114,7 @@ def torchrun(nodes: list[str], folder: Path, name: str, steps: int, timeout_s: f
     """One process on each node."""
     strategy = folder / "strategy.yaml"
     init_args = {"timeout_s": timeout_s}
-    config = {"class_path": "gan_lightning.strategies.GANDDPStrategy", "init_args": init_args}
+    config = {"class_path": "gan_lightning.engine.strategies.GANDDPStrategy", "init_args": init_args}
     strategy.write_text(yaml.safe_dump({"trainer": {"strategy": config, "num_nodes": 2, "devices": 1}}))
     launcher = ["torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--master-addr=10.213.7.1"]
     arguments = command(folder, name, steps, f"--config={strategy}")

@@ -11,7 +11,7 @@ import pytest
 from lightning.pytorch import Trainer
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.cli import main
+from gan_lightning.commands.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -20,6 +20,7 @@ COMMANDS = [
     f"{found[1] or 'fit'} {found[2]}"
     for block in re.findall(r"```bash\n(.*?)```", TEXTS, re.DOTALL)
     for line in block.replace("\\\n", " ").splitlines()
+    if "mypkg" not in line  # those run in test_own.py
     if (found := re.search(r"(?:gan[-_]lightning (fit|test|validate|predict)|train\.sbatch) (.*)", line))
 ]
 

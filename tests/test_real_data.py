@@ -8,7 +8,7 @@ import pytest
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from datamodules import MNISTDataModule
-from gan_lightning.cli import GANCLI
+from gan_lightning.commands.cli import GANCLI
 from gan_lightning.metrics import MNISTFeatures
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from gan_lightning.checkpoints import AtomicCheckpointIO, CheckpointError
+from gan_lightning.engine.checkpoints import AtomicCheckpointIO, CheckpointError
 
 
 class _RunCheckpoint(ModelCheckpoint):

@@ -51,5 +51,5 @@ class RankCheck(Callback):
 
 def _digest(tensor: Tensor) -> int:
     """63 bits of a hash of the bytes of a tensor."""
-    data = tensor.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes()
+    data = tensor.detach().reshape(-1).cpu().view(torch.uint8).numpy().tobytes()
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") >> 1

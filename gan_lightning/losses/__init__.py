@@ -1,4 +1,4 @@
-"""Adversarial losses (logits in, scalar out) and penalties (a regulariser of the discriminator)."""
+"""Adversarial losses: logits in, a scalar out."""
 
 from gan_lightning.losses.adversarial import (
     AdversarialLoss,
@@ -9,18 +9,13 @@ from gan_lightning.losses.adversarial import (
     RelativisticLoss,
     WassersteinLoss,
 )
-from gan_lightning.losses.penalties import R1, R2, GradientPenalty, Penalty
 
 __all__ = [
-    "R1",
-    "R2",
     "AdversarialLoss",
-    "GradientPenalty",
     "HingeLoss",
     "LeastSquaresLoss",
     "MinimaxLoss",
     "NonSaturatingLoss",
-    "Penalty",
     "RelativisticLoss",
     "WassersteinLoss",
 ]

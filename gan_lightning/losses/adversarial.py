@@ -1,12 +1,16 @@
 """The objectives of the two players: logits of shape (N,) in, one scalar to minimise out."""
 
+import math
 from abc import ABC, abstractmethod
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from gan_lightning.arguments import check_probabilities
+from gan_lightning.parts import Part
 
-class AdversarialLoss(ABC):
+
+class AdversarialLoss(Part, ABC):
     """What each player minimises, given the discriminator's logits.
 
     Attributes:
@@ -49,22 +53,49 @@ class MinimaxLoss(AdversarialLoss):
 
     Kept for study: G's gradient vanishes when D is confident.
 
+    Args:
+        real_target: The probability of "real" that D learns to give to reals, in [0, 1]; below 1, label smoothing
+            (Salimans et al., 2016, arXiv:1606.03498, section 3.4), which is one-sided ...
+        fake_target: ... as long as that for fakes is 0.
+
+    Raises:
+        ValueError: If a target is out of its range.
+
     Example:
         >>> import torch
         >>> MinimaxLoss().generator(torch.zeros(4))  # -log 2
         tensor(-0.6931)
     """
 
+    def __init__(self, real_target: float = 1.0, fake_target: float = 0.0) -> None:
+        super().__init__()
+        check_probabilities(real_target=real_target, fake_target=fake_target)
+        self.real_target = real_target
+        self.fake_target = fake_target
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        # eq. 1: -E[log D(x)] - E[log(1 - D(G(z)))], with D = sigmoid(logits)
-        return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+        # eq. 1: -E[log D(x)] - E[log(1 - D(G(z)))], with D = sigmoid(logits), for targets of 1 and 0
+        return _cross_entropy(real_logits, self.real_target) + _cross_entropy(fake_logits, self.fake_target)
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         return -softplus(fake_logits).mean()  # eq. 1: E[log(1 - D(G(z)))]
 
 
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    """-E[t log D + (1 - t) log(1 - D)], a scalar; for t of 0 and 1 one of the two terms alone."""
+    loss = logits.new_zeros(())
+    if target > 0:
+        loss = loss + target * softplus(-logits).mean()
+    if target < 1:
+        loss = loss + (1 - target) * softplus(logits).mean()
+    return loss
+
+
 class NonSaturatingLoss(MinimaxLoss):
     """The non-saturating game (Goodfellow et al., 2014, arXiv:1406.2661, section 3): the default everywhere.
+
+    Args:
+        real_target, fake_target: See :class:`MinimaxLoss`.
 
     Example:
         >>> import torch
@@ -77,16 +108,34 @@ class NonSaturatingLoss(MinimaxLoss):
 
 
 class LeastSquaresLoss(AdversarialLoss):
-    """Least squares with targets 0 and 1 (Mao et al., 2017, arXiv:1611.04076, eq. 9)."""
+    """Least squares, by default with targets 1 and 0 (Mao et al., 2017, arXiv:1611.04076, eq. 9).
+
+    Args:
+        real_target: What D learns to give to reals, b, and G wants its fakes to get, c = b.
+        fake_target: What D learns to give to fakes, a.
+
+    Raises:
+        ValueError: If the targets are equal, or not finite.
+    """
+
+    def __init__(self, real_target: float = 1.0, fake_target: float = 0.0) -> None:
+        super().__init__()
+        if not math.isfinite(real_target - fake_target) or real_target == fake_target:
+            raise ValueError(
+                f"real_target and fake_target must be different numbers, got {real_target}, {fake_target}."
+            )
+        self.real_target = real_target
+        self.fake_target = fake_target
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return 0.5 * ((real_logits - 1).square().mean() + fake_logits.square().mean())
+        real, fake = real_logits - self.real_target, fake_logits - self.fake_target
+        return 0.5 * (real.square().mean() + fake.square().mean())  # eq. 2
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
-        return 0.5 * (fake_logits - 1).square().mean()
+        return 0.5 * (fake_logits - self.real_target).square().mean()  # eq. 2
 
     def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """The means of D(x) and D(G(z)), which regress 1 and 0."""
+        """The means of D(x) and D(G(z)), which regress the targets."""
         return {"x": real_logits.mean(), "gz": fake_logits.mean()}
 
 

@@ -7,6 +7,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.precision import full_precision
+
 
 class FeatureExtractor(nn.Module, ABC):
     """A frozen network that maps images to features for FID and its relatives.
@@ -72,7 +74,7 @@ class FeatureExtractor(nn.Module, ABC):
         if pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
             raise ValueError(f"Expected images (N, 1 or 3, H, W), got {tuple(pixels.shape)}.")
         network = self.load().to(pixels.device)
-        with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
+        with torch.no_grad(), full_precision(pixels.device):
             features: Tensor = network(self.prepare(pixels))
         return features
 

@@ -8,6 +8,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from gan_lightning.metrics.features import FeatureExtractor
+from gan_lightning.precision import full_precision
 
 WEIGHTS = Path(__file__).with_name("mnist_features.safetensors")
 SHA256 = "21ca0a48f25a43ea65189c145f0c1d8d920117e12f8c56cad42f1410ccb8a0c3"
@@ -89,6 +90,6 @@ class MNISTFeatures(FeatureExtractor):
     def logits(self, features: Tensor) -> Tensor:
         """Class logits, (N, 10), of what :meth:`forward` returned, (N, 128)."""
         classes = self.load().get_submodule("classes")
-        with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+        with torch.no_grad(), full_precision(features.device):
             logits: Tensor = classes(features)
         return logits

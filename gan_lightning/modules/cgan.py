@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import ConcatLabels, MLPDiscriminator, MLPGenerator
+from gan_lightning.parts import describe
 
 
 class CGAN(AdversarialModule):
@@ -18,6 +19,7 @@ class CGAN(AdversarialModule):
         embedding_dim: Features of the label that each player concatenates to its input.
         norm: Normalisation of G: "batch" or "none".
         dropout_prob: Of D's hidden units, in [0, 1).
+        loss: What each player minimises.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -30,6 +32,7 @@ class CGAN(AdversarialModule):
         embedding_dim: int = 50,
         norm: str = "batch",
         dropout_prob: float = 0.3,
+        loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
         generator = MLPGenerator(image_shape, latent_dim + embedding_dim, norm=norm)
@@ -37,7 +40,7 @@ class CGAN(AdversarialModule):
         super().__init__(
             ConcatLabels(generator, num_classes, embedding_dim, init_std=0.1),
             ConcatLabels(discriminator, num_classes, embedding_dim),
-            NonSaturatingLoss(),
+            loss,
             latent_dim=latent_dim,
             **kwargs,
         )

@@ -3,8 +3,9 @@
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import ConcatLabels, DCGANDiscriminator, DCGANGenerator, LabelPlanes
+from gan_lightning.parts import describe
 
 
 class ConditionalDCGAN(AdversarialModule):
@@ -17,6 +18,7 @@ class ConditionalDCGAN(AdversarialModule):
         embedding_dim: Features of the label that G concatenates to its latent.
         width: Feature maps at half the resolution of the images.
         norm: Normalisation of both players: "batch" or "none".
+        loss: What each player minimises.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -29,6 +31,7 @@ class ConditionalDCGAN(AdversarialModule):
         embedding_dim: int = 50,
         width: int = 64,
         norm: str = "batch",
+        loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
         channels, height, image_width = image_shape
@@ -37,7 +40,7 @@ class ConditionalDCGAN(AdversarialModule):
         super().__init__(
             ConcatLabels(generator, num_classes, embedding_dim, init_std=0.1),
             LabelPlanes(discriminator, num_classes),
-            NonSaturatingLoss(),
+            loss,
             latent_dim=latent_dim,
             **kwargs,
         )

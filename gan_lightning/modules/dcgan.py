@@ -3,8 +3,9 @@
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.parts import describe
 
 
 class DCGAN(AdversarialModule):
@@ -16,6 +17,7 @@ class DCGAN(AdversarialModule):
         width: Feature maps at half the resolution of the images.
         norm: Normalisation of both players: "batch" or "none".
         init_std: Standard deviation of the initial weights.
+        loss: What each player minimises.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -27,12 +29,13 @@ class DCGAN(AdversarialModule):
         width: int = 64,
         norm: str = "batch",
         init_std: float = 0.02,
+        loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             DCGANGenerator(image_shape, latent_dim, width, norm, init_std=init_std),
             DCGANDiscriminator(image_shape, width, norm, init_std=init_std),
-            NonSaturatingLoss(),
+            loss,
             latent_dim=latent_dim,
             **kwargs,
         )

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import MLPDiscriminator, MLPGenerator
+from gan_lightning.parts import describe
 
 
 class GAN(AdversarialModule):
@@ -16,6 +17,7 @@ class GAN(AdversarialModule):
         latent_dim: Features of a latent.
         norm: Normalisation of G: "batch" or "none".
         dropout_prob: Of D's hidden units, in [0, 1).
+        loss: What each player minimises.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -26,12 +28,13 @@ class GAN(AdversarialModule):
         latent_dim: int = 100,
         norm: str = "batch",
         dropout_prob: float = 0.3,
+        loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             MLPGenerator(image_shape, latent_dim, norm=norm),
             MLPDiscriminator(math.prod(image_shape), dropout_prob=dropout_prob),
-            NonSaturatingLoss(),
+            loss,
             latent_dim=latent_dim,
             **kwargs,
         )

@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from gan_lightning.losses import LeastSquaresLoss
+from gan_lightning.losses import AdversarialLoss, LeastSquaresLoss
 from gan_lightning.modules.dcgan import DCGAN
+from gan_lightning.parts import describe
 
 
 class LSGAN(DCGAN):
     """Least squares GAN (Mao et al., 2017, arXiv:1611.04076): DCGAN's networks, another loss.
 
     Args:
+        loss: What each player minimises.
         kwargs: For :class:`~gan_lightning.modules.dcgan.DCGAN`.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.loss = LeastSquaresLoss()
+    def __init__(self, *, loss: AdversarialLoss = describe(LeastSquaresLoss), **kwargs: Any) -> None:
+        super().__init__(loss=loss, **kwargs)

@@ -3,8 +3,9 @@
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import HingeLoss
-from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalise
+from gan_lightning.losses import AdversarialLoss, HingeLoss
+from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalize
+from gan_lightning.parts import describe
 
 
 class SNGAN(AdversarialModule):
@@ -16,6 +17,7 @@ class SNGAN(AdversarialModule):
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
+        loss: What each player minimises.
         betas: Adam's.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
     """
@@ -28,13 +30,14 @@ class SNGAN(AdversarialModule):
         width: int = 64,
         max_width: int = 1024,
         norm: str = "batch",
+        loss: AdversarialLoss = describe(HingeLoss),
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
-            spectral_normalise(ResNetDiscriminator(image_shape, width, max_width)),
-            HingeLoss(),
+            spectral_normalize(ResNetDiscriminator(image_shape, width, max_width)),
+            loss,
             latent_dim=latent_dim,
             betas=betas,
             **kwargs,

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import torch
-from torch import nn
-from torch.optim import Optimizer, RMSprop
-
-from gan_lightning.checks import check_positive
-from gan_lightning.losses import WassersteinLoss
+from gan_lightning.engine.optimizers import PlayerOptimizer, RMSprop
+from gan_lightning.game import Stabilizer
+from gan_lightning.losses import AdversarialLoss, WassersteinLoss
 from gan_lightning.modules.dcgan import DCGAN
+from gan_lightning.parts import describe
+from gan_lightning.stabilizers import WeightClipping
 
 
 class WGAN(DCGAN):
@@ -16,9 +15,12 @@ class WGAN(DCGAN):
 
     Args:
         clip_value: After each update of D its parameters are clipped to [-clip_value, clip_value].
+        loss: What each player minimises.
+        stabilizers: What is added to the game, besides the clipping.
         n_critic: Updates of D in each update of G.
         lr: Learning rate of both players.
-        betas: RMSprop's momentum and smoothing constant.
+        betas: None: RMSprop has none.
+        generator_optimizer, discriminator_optimizer: How the players learn.
         kwargs: For :class:`~gan_lightning.modules.dcgan.DCGAN`.
     """
 
@@ -26,25 +28,22 @@ class WGAN(DCGAN):
         self,
         *,
         clip_value: float = 0.01,
+        loss: AdversarialLoss = describe(WassersteinLoss),
+        stabilizers: list[Stabilizer] | None = None,
         n_critic: int = 5,
         lr: float = 5e-5,
-        betas: tuple[float, float] = (0.0, 0.99),
+        betas: tuple[float, float] | None = None,
+        generator_optimizer: PlayerOptimizer = describe(RMSprop),
+        discriminator_optimizer: PlayerOptimizer = describe(RMSprop),
         **kwargs: Any,
     ) -> None:
-        check_positive(clip_value=clip_value)
-        super().__init__(n_critic=n_critic, lr=lr, betas=betas, **kwargs)
-        self.loss = WassersteinLoss()
-        self.clip_value = clip_value
-
-    def make_optimizer(self, network: nn.Module, lr: float, betas: tuple[float, float]) -> Optimizer:
-        """RMSprop, after whose steps D is clipped."""
-        optimizer = RMSprop(network.parameters(), lr=lr, momentum=betas[0], alpha=betas[1])
-        if network is self.discriminator:
-            optimizer.register_step_post_hook(lambda *_: self.clip_discriminator())
-        return optimizer
-
-    @torch.no_grad()
-    def clip_discriminator(self) -> None:
-        """Clip every parameter of D."""
-        for parameter in self.discriminator.parameters():
-            parameter.clamp_(-self.clip_value, self.clip_value)
+        super().__init__(
+            loss=loss,
+            stabilizers=[WeightClipping(clip_value), *(stabilizers or [])],
+            n_critic=n_critic,
+            lr=lr,
+            betas=betas,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            **kwargs,
+        )

@@ -3,8 +3,11 @@
 from typing import Any
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.losses import WassersteinLoss
+from gan_lightning.game import Stabilizer
+from gan_lightning.losses import AdversarialLoss, WassersteinLoss
 from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator
+from gan_lightning.parts import describe
+from gan_lightning.stabilizers import GradientPenalty
 
 
 class WGANGP(AdversarialModule):
@@ -12,12 +15,13 @@ class WGANGP(AdversarialModule):
 
     Args:
         image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
-        latent_dim: Features of a latent.
+        latent_dim, n_critic, lr, betas, loss: See :class:`~gan_lightning.base.AdversarialModule`, as is what follows.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
         gradient_penalty_weight: λ.
-        n_critic, lr, betas, kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
+        stabilizers: What is added to the game, besides the penalty.
+        kwargs: For the base.
     """
 
     def __init__(
@@ -29,6 +33,8 @@ class WGANGP(AdversarialModule):
         max_width: int = 1024,
         norm: str = "batch",
         gradient_penalty_weight: float = 10.0,
+        loss: AdversarialLoss = describe(WassersteinLoss),
+        stabilizers: list[Stabilizer] | None = None,
         n_critic: int = 5,
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.0, 0.9),
@@ -37,11 +43,8 @@ class WGANGP(AdversarialModule):
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
             ResNetDiscriminator(image_shape, width, max_width),
-            WassersteinLoss(),
+            loss,
+            stabilizers=[GradientPenalty(gradient_penalty_weight), *(stabilizers or [])],
             latent_dim=latent_dim,
-            gradient_penalty_weight=gradient_penalty_weight,
-            n_critic=n_critic,
-            lr=lr,
-            betas=betas,
-            **kwargs,
+            **{"n_critic": n_critic, "lr": lr, "betas": betas, **kwargs},
         )

@@ -1,8 +1,10 @@
-"""Generators ``G(z, labels) -> (N, C, H, W) in [-1, 1]`` and discriminators ``D(x, labels) -> (N,) logits``."""
+"""Generators ``G(z, labels) -> images in [-1, 1]`` and discriminators ``D(x, labels) -> Verdict(logits, heads)``."""
 
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes, UpConv2d, spectral_normalise
+from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes, UpConv2d, spectral_normalize
+from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 from gan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
+from gan_lightning.networks.packing import PacGAN
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
@@ -13,8 +15,12 @@ __all__ = [
     "LabelPlanes",
     "MLPDiscriminator",
     "MLPGenerator",
+    "MinibatchDiscriminationLayer",
+    "MinibatchStdDevLayer",
+    "PacGAN",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "UpConv2d",
-    "spectral_normalise",
+    "WithMinibatchLayer",
+    "spectral_normalize",
 ]

@@ -5,9 +5,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_lightning.checks import check_counts
+from gan_lightning.arguments import check_counts
+from gan_lightning.game import Verdict
 from gan_lightning.networks.init import init_normal
-from gan_lightning.networks.layers import norm_layer
+from gan_lightning.networks.layers import logits_of, norm_layer
+from gan_lightning.parts import Part
 
 
 def halvings(image_shape: Sequence[int]) -> list[int]:
@@ -35,7 +37,7 @@ def halvings(image_shape: Sequence[int]) -> list[int]:
     return sizes
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Part):
     """Transposed convolutions that double the resolution; norm and ReLU after all but the last, which has tanh.
 
     Args:
@@ -60,6 +62,11 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         check_counts(latent_dim=latent_dim, width=width)
         sizes = halvings(image_shape)[::-1]
+        self.image_shape = tuple(image_shape)
+        self.latent_dim = latent_dim
+        self.width = width
+        self.norm = norm
+        self.init_std = init_std
         widths = [width * 2**k for k in reversed(range(len(sizes) - 1))]
         layers: list[nn.Module] = [
             nn.Unflatten(1, (latent_dim, 1, 1)),
@@ -78,10 +85,13 @@ class DCGANGenerator(nn.Module):
         return images
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(Part):
     """Strided convolutions that halve the resolution until at most 4 pixels are left, and one that gives the logit.
 
     LeakyReLU(0.2) after each but the last, norm after each but the first and the last.
+
+    Attributes:
+        num_features: Of the head "features": what the last layer sees.
 
     Args:
         image_shape: (C, H, W) of what it judges: square, at least 8 pixels wide.
@@ -103,15 +113,23 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         check_counts(width=width)
         sizes = halvings(image_shape)
+        self.image_shape = tuple(image_shape)
+        self.width = width
+        self.norm = norm
+        self.init_std = init_std
         widths = [width * 2**k for k in range(len(sizes) - 1)]
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         for fan_in, fan_out in pairwise(widths):
             layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm == "none")]
             layers += [norm_layer(norm, fan_out), nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]), nn.Flatten(0))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]))
+        self.num_features = widths[-1] * sizes[-1] ** 2
         init_normal(self, init_std)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images (N, C, H, W) to logits (N,); labels are ignored."""
-        logits: Tensor = self.layers(images)
-        return logits
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Map images (N, C, H, W) to logits (N,) and features (N, num_features); labels are ignored."""
+        *hidden, last = self.layers
+        maps = images
+        for layer in hidden:
+            maps = layer(maps)
+        return Verdict(logits_of(last, maps), {"features": maps.flatten(1)})

@@ -1,13 +1,16 @@
 """Layers that more than one family of networks uses."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, one_hot, pad
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lightning.checks import check_choice, check_counts
+from gan_lightning.arguments import check_choice, check_counts
+from gan_lightning.parts import Part
+from gan_lightning.precision import at_least_fp32
 
 
 def stem(image_shape: Sequence[int]) -> tuple[int, int]:
@@ -47,7 +50,7 @@ def norm_layer(norm: str, features: int, dimensions: int = 2) -> nn.Module:
     return nn.BatchNorm2d(features) if dimensions else nn.BatchNorm1d(features)
 
 
-class ConcatLabels(nn.Module):
+class ConcatLabels(Part):
     """Condition a network by concatenating a learned embedding of the label to its flattened input.
 
     The conditioning of cGAN (Mirza and Osindero, 2014, arXiv:1411.1784), for the latents of a generator and for the
@@ -66,16 +69,19 @@ class ConcatLabels(nn.Module):
         super().__init__()
         check_counts(num_classes=num_classes, embedding_dim=embedding_dim)
         self.network = network
+        self.num_classes = num_classes
+        self.embedding_dim = embedding_dim
+        self.init_std = init_std
+        self.num_features = getattr(network, "num_features", None)
         self.embedding = nn.Embedding(num_classes, embedding_dim)
         nn.init.normal_(self.embedding.weight, 0.0, init_std)
 
-    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, labels: Tensor) -> Any:
         """Concatenate along dimension 1 and pass on; labels: (N,) int64."""
-        output: Tensor = self.network(torch.cat([inputs.flatten(1), self.embedding(labels)], dim=1))
-        return output
+        return self.network(torch.cat([inputs.flatten(1), self.embedding(labels)], dim=1))
 
 
-class LabelPlanes(nn.Module):
+class LabelPlanes(Part):
     """Condition a convolutional network by one more channel a class: ones for the label's, zeros for the others.
 
     Planes of learned pixels instead, which start as noise, make the samples of ConditionalDCGAN grainy and, at high
@@ -91,16 +97,16 @@ class LabelPlanes(nn.Module):
         check_counts(num_classes=num_classes)
         self.network = network
         self.num_classes = num_classes
+        self.num_features = getattr(network, "num_features", None)
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor) -> Any:
         """Put the planes behind the channels of images (N, C, H, W) and pass on; labels: (N,) int64."""
         classes = one_hot(labels, self.num_classes).to(images.dtype)
         planes = classes[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        output: Tensor = self.network(torch.cat([images, planes], dim=1))
-        return output
+        return self.network(torch.cat([images, planes], dim=1))
 
 
-def spectral_normalise(network: nn.Module) -> nn.Module:
+def spectral_normalize(network: nn.Module) -> nn.Module:
     """Divide each weight by its largest singular value (Miyato et al., 2018, arXiv:1802.05957, algorithm 1).
 
     One power iteration is made each time that the weight is computed in training mode, none in evaluation.
@@ -115,6 +121,21 @@ def spectral_normalise(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
             spectral_norm(module)
     return network
+
+
+def logits_of(layer: nn.Module, features: Tensor) -> Tensor:
+    """The last layer of a discriminator, outside of autocast: sums over many features overflow in 16 bits.
+
+    Args:
+        layer: Maps features to one number an image.
+        features: (N, ...).
+
+    Returns:
+        (N,), in at least 32 bits.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        logits: Tensor = layer(at_least_fp32(features))
+    return logits.flatten(1).squeeze(1)
 
 
 def _box_kernel(weight: Tensor) -> Tensor:

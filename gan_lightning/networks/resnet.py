@@ -6,9 +6,12 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from gan_lightning.checks import check_counts
+from gan_lightning.arguments import check_counts
+from gan_lightning.game import Verdict
 from gan_lightning.networks.init import init_xavier
-from gan_lightning.networks.layers import DownConv2d, UpConv2d, norm_layer, stem
+from gan_lightning.networks.layers import DownConv2d, UpConv2d, logits_of, norm_layer, stem
+from gan_lightning.parts import Part
+from gan_lightning.precision import at_least_fp32
 
 
 class UpBlock(nn.Module):
@@ -91,7 +94,7 @@ def _widths(width: int, max_width: int, doublings: int) -> list[int]:
     return [min(width * 2**k, max_width) for k in range(doublings + 1)]
 
 
-class ResNetGenerator(nn.Module):
+class ResNetGenerator(Part):
     """A linear layer, one :class:`UpBlock` a doubling, then norm, ReLU, convolution and tanh.
 
     Args:
@@ -115,6 +118,11 @@ class ResNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         size, doublings = stem(image_shape)
+        self.image_shape = tuple(image_shape)
+        self.latent_dim = latent_dim
+        self.width = width
+        self.max_width = max_width
+        self.norm = norm
         widths = _widths(width, max_width, doublings)[::-1]
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, widths[0] * size**2),
@@ -133,7 +141,7 @@ class ResNetGenerator(nn.Module):
         return images
 
 
-class ResNetDiscriminator(nn.Module):
+class ResNetDiscriminator(Part):
     """Residual blocks that halve the resolution, one that keeps it, ReLU, a sum over the pixels, a linear layer.
 
     The first block takes the image itself, not its ReLU.
@@ -143,6 +151,9 @@ class ResNetDiscriminator(nn.Module):
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves ...
         max_width: ... up to this many.
 
+    Attributes:
+        num_features: Of the head "features": what the last layer sees.
+
     Raises:
         ValueError: If the network cannot judge images of this size.
     """
@@ -150,15 +161,18 @@ class ResNetDiscriminator(nn.Module):
     def __init__(self, image_shape: Sequence[int], width: int = 64, max_width: int = 1024) -> None:
         super().__init__()
         _, halvings = stem(image_shape)
+        self.image_shape = tuple(image_shape)
+        self.width = width
+        self.max_width = max_width
         widths = _widths(width, max_width, halvings - 1)
         blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([image_shape[0], *widths])]
         blocks[0].residual[0] = nn.Identity()
         self.blocks = nn.Sequential(*blocks, FlatBlock(widths[-1]))
         self.linear = nn.Linear(widths[-1], 1)
+        self.num_features = widths[-1]
         init_xavier(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images (N, C, H, W) to logits (N,); labels are ignored."""
-        features = relu(self.blocks(images)).sum(dim=(2, 3))
-        logits: Tensor = self.linear(features)
-        return logits.squeeze(1)
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Map images (N, C, H, W) to logits (N,) and features (N, num_features); labels are ignored."""
+        features = at_least_fp32(relu(self.blocks(images))).sum(dim=(2, 3))
+        return Verdict(logits_of(self.linear, features), {"features": features})

@@ -1,8 +1,12 @@
 """What each callback shows or writes, and that it leaves training alone."""
 
+import csv
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from PIL import Image
+from torch import Tensor
 from torch.nn import Module
 
 from gan_lightning.base import AdversarialModule
@@ -23,8 +28,8 @@ from gan_lightning.callbacks import (
     SampleGrid,
     Throughput,
 )
-from gan_lightning.checkpoints import read_checkpoint
-from gan_lightning.metrics_file import MetricsFile
+from gan_lightning.engine.checkpoints import read_checkpoint
+from gan_lightning.engine.metrics_file import MetricsFile
 
 Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
@@ -124,12 +129,27 @@ def test_a_failure_within_a_step_leaves_the_last_whole_step(
 
 
 def test_throughput_counts_the_reals_of_all_updates_of_d(
-    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = trainer(max_steps=4, callbacks=[Throughput()], log_every_n_steps=2, logger=MetricsFile(str(tmp_path)))
+    class Clock(Callback):
+        """Lets a second pass in each step, a minute in each validation."""
+
+        now = 100.0
+
+        def on_train_batch_start(self, *_: Any) -> None:
+            self.now += 1
+
+        def on_validation_start(self, *_: Any) -> None:
+            self.now += 60
+
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
+    options = {"log_every_n_steps": 2, "logger": MetricsFile(str(tmp_path)), "val_check_interval": 3}
+    fit = trainer(max_steps=4, callbacks=[clock, Throughput()], limit_val_batches=1, **options)
     fit.fit(tiny_gan("GAN", n_critic=2), tiny_data)
-    assert float(fit.callback_metrics["train/images_seen"]) == 4 * 2 * 8
-    assert float(fit.callback_metrics["train/images_per_second"]) > 0
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert [float(row["train/images_seen"]) for row in rows] == [2 * 2 * 8, 4 * 2 * 8]
+    assert [float(row["train/images_per_second"]) for row in rows] == [16.0, 16.0]
 
 
 def test_the_bar_shows_losses_probabilities_speed_and_fid(
@@ -168,3 +188,30 @@ def test_metrics_file_goes_on_where_it_stopped(tmp_path: Path) -> None:
         logger.log_metrics(values, step)
         logger.finalize("success")
     assert (tmp_path / "metrics.csv").read_text().splitlines() == ["a,b,step", "1.0,,0", "2.0,3.0,1"]
+
+
+@pytest.mark.parametrize(("device", "calls", "stopped"), [("cpu", 2, 1), ("cuda", 2, 9)])
+def test_a_signal_that_arrives_while_processes_agree_is_not_lost(device: str, calls: int, stopped: int) -> None:
+    asked: list[Tensor] = []
+
+    def reduce(tensor: Tensor, reduce_op: str) -> Tensor:  # both processes had sent 0 when the signal comes
+        if not asked:
+            os.kill(os.getpid(), signal.SIGTERM)
+        asked.append(tensor)
+        return tensor
+
+    stop = GracefulStop()
+    fit: Any = SimpleNamespace(world_size=2, strategy=SimpleNamespace(root_device=device, reduce=reduce))
+    real = torch.tensor
+    stop.on_train_start(fit, Module())
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "tensor", lambda value, device: real(value))  # there may be no such device
+            for step in range(20):
+                stop.on_train_batch_end(fit, Module(), None, None, step)
+    except SystemExit as exit_:
+        assert (exit_.code, step, len(asked)) == (128 + signal.SIGTERM, stopped, calls)
+    else:
+        pytest.fail("the signal was lost")
+    finally:
+        stop.on_train_end(fit, Module())

@@ -3,9 +3,11 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.trainer.states import TrainerFn, TrainerState, TrainerStatus
 
 import datamodules.mnist
 from datamodules import ImageDataModule
@@ -65,6 +67,26 @@ class IndexedDataModule(ImageDataModule):
 @pytest.fixture
 def indexed():
     return IndexedDataModule
+
+
+@pytest.fixture
+def attach():
+    """Gives data a trainer that stands at the beginning of a fit, before the first batch; runs, if `status` says so."""
+
+    def attach(data, n_critic=1, rank=0, world_size=1, device="cpu", status=TrainerStatus.INITIALIZING):
+        progress = SimpleNamespace(total=SimpleNamespace(processed=0))
+        data.trainer = SimpleNamespace(
+            state=TrainerState(fn=TrainerFn.FITTING, status=status),
+            strategy=SimpleNamespace(root_device=torch.device(device)),
+            lightning_module=SimpleNamespace(n_critic=n_critic),
+            global_rank=rank,
+            world_size=world_size,
+            overfit_batches=0.0,
+            fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress)),
+        )
+        return data
+
+    return attach
 
 
 @pytest.fixture(scope="session")

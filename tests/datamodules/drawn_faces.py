@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from datamodules.celeba_tables import ATTRIBUTES
+from datamodules.celeba.tables import ATTRIBUTES
 
 SIZE = (178, 218)
 DRAWN = ("Bald", "Blond_Hair", "Eyeglasses", "Mustache", "Pale_Skin", "Smiling", "Wearing_Hat")

@@ -1,12 +1,9 @@
 import warnings
-from types import SimpleNamespace
 
 import lightning
 import pytest
 import torch
-
-from datamodules.base import PixelDataset
-from gan_lightning.images import to_float, to_uint8
+from lightning.pytorch.trainer.states import TrainerStatus
 
 
 class Recorder(lightning.LightningModule):
@@ -46,68 +43,6 @@ def fit(module, data, max_steps, ckpt_path=None, **kwargs):
     return fitted, module.seen
 
 
-def attached(data, n_critic=1, rank=0, world_size=1):
-    """The data as it is during a fit, before the first batch."""
-    progress = SimpleNamespace(total=SimpleNamespace(processed=0))
-    data.trainer = SimpleNamespace(
-        lightning_module=SimpleNamespace(n_critic=n_critic),
-        global_rank=rank,
-        world_size=world_size,
-        overfit_batches=0.0,
-        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress)),
-    )
-    return data
-
-
-def test_batch_is_a_pair_of_floats_in_range_and_labels():
-    pixels = torch.tensor([0, 51, 102, 255], dtype=torch.uint8).view(4, 1, 1, 1)
-    images, labels = PixelDataset(pixels, torch.tensor([3, 1, 2, 0]))[[3, 0, 1]]
-    assert images.dtype == torch.float32
-    assert images.shape == (3, 1, 1, 1)
-    assert images.flatten().tolist() == pytest.approx([1.0, -1.0, -0.6])
-    assert labels.tolist() == [0, 3, 1]
-    assert labels.dtype == torch.int64
-
-
-def test_the_ends_of_the_range_are_exact_and_it_is_symmetric():
-    pixels = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
-    images = PixelDataset(pixels, torch.zeros(256, dtype=torch.int64))[list(range(256))][0].flatten()
-    assert (images[0], images[255]) == (-1, 1)
-    assert torch.equal(images, -images.flip(0))
-    assert torch.equal(to_float(pixels.flatten()), images)
-    assert torch.equal(to_uint8(images), pixels.flatten())
-
-
-def test_reading_a_batch_leaves_the_pixels_as_they_were():
-    pixels = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1)
-    PixelDataset(pixels, torch.zeros(8, dtype=torch.int64))[[1, 2]]
-    assert pixels.flatten().tolist() == list(range(8))
-
-
-def test_indices_beyond_the_images_are_the_same_images_mirrored():
-    pixels = torch.arange(24, dtype=torch.uint8).view(4, 1, 2, 3)
-    dataset = PixelDataset(pixels, torch.tensor([3, 1, 2, 0]))
-    images, labels = dataset[[1, 6, 4, 3]]
-    plain, plain_labels = dataset[[1, 2, 0, 3]]
-    assert torch.equal(images, torch.stack([plain[0], plain[1].flip(-1), plain[2].flip(-1), plain[3]]))
-    assert torch.equal(labels, plain_labels)
-    assert pixels.flatten().tolist() == list(range(24))
-
-
-@pytest.mark.parametrize(
-    ("pixels", "labels", "said"),
-    [
-        (torch.zeros(2, 1, 4, 4), torch.zeros(2).long(), "pixels must be uint8"),
-        (torch.zeros(2, 4, 4).byte(), torch.zeros(2).long(), "pixels must be uint8"),
-        (torch.zeros(2, 1, 4, 4).byte(), torch.zeros(3).long(), r"labels must be int64 \(2,\)"),
-        (torch.zeros(2, 1, 4, 4).byte(), torch.zeros(2), "labels must be int64"),
-    ],
-)
-def test_pixels_or_labels_of_another_type_or_count_are_refused(pixels, labels, said):
-    with pytest.raises(ValueError, match=said):
-        PixelDataset(pixels, labels)
-
-
 @pytest.mark.parametrize("argument", [{"batch_size": 0}, {"eval_batch_size": 0}, {"num_workers": -1}])
 def test_numbers_are_checked_at_construction(indexed, argument):
     with pytest.raises(ValueError, match=f"{next(iter(argument))} is .* at least"):
@@ -142,8 +77,8 @@ def test_fingerprint_differs_between_versions_and_shapes(indexed):
     assert len(fingerprints) == 3
 
 
-def test_training_batch_holds_n_critic_micro_batches(indexed):
-    data = attached(indexed(batch_size=4), n_critic=3)
+def test_training_batch_holds_n_critic_micro_batches(indexed, attach):
+    data = attach(indexed(batch_size=4), n_critic=3)
     assert {len(images) for images, _ in data.train_dataloader()} == {12}
     assert len(data.train_dataloader()) == 39 // 12
 
@@ -206,17 +141,17 @@ def test_seed_of_the_run_decides_the_order(indexed, monkeypatch):
     assert orders[0] == orders[2] != orders[1]
 
 
-def test_training_split_smaller_than_a_batch_is_refused_with_the_largest_that_fits(indexed):
+def test_training_split_smaller_than_a_batch_is_refused_with_the_largest_that_fits(indexed, attach):
     with pytest.raises(ValueError, match=r"holds 39 images.* 40: batch_size 5 x n_critic 4 x 2 devices.* at most 4"):
-        attached(indexed(batch_size=5), n_critic=4, world_size=2).train_dataloader()
-    assert len(attached(indexed(batch_size=4), n_critic=4, world_size=2).train_dataloader()) == 1
+        attach(indexed(batch_size=5), n_critic=4, world_size=2).train_dataloader()
+    assert len(attach(indexed(batch_size=4), n_critic=4, world_size=2).train_dataloader()) == 1
 
 
 @pytest.mark.parametrize("name", ["val_dataloader", "test_dataloader", "predict_dataloader"])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_evaluation_sees_every_image_once_over_all_ranks(indexed, name, world_size):
+def test_evaluation_sees_every_image_once_over_all_ranks(indexed, attach, name, world_size):
     loaders = [
-        getattr(attached(indexed(eval_batch_size=2), rank=rank, world_size=world_size), name)()
+        getattr(attach(indexed(eval_batch_size=2), rank=rank, world_size=world_size), name)()
         for rank in range(world_size)
     ]
     labels = [label for loader in loaders for _, batch in loader for label in batch.tolist()]
@@ -270,3 +205,153 @@ def test_overfit_batches_shows_the_same_batches_again(indexed):
     trainer(max_epochs=3, overfit_batches=2).fit(module, indexed(batch_size=4))
     assert module.seen == 3 * module.seen[:2]
     assert module.seen[0] != module.seen[1]
+
+
+class Keeper(Recorder):
+    """Keeps the batches of each kind of step."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.batches = {"train": [], "val": [], "test": [], "predict": []}
+
+    def training_step(self, batch, index):
+        self.batches["train"].append(batch)
+        super().training_step(batch, index)
+
+    def validation_step(self, batch, _):
+        self.batches["val"].append(batch)
+
+    def test_step(self, batch, _):
+        self.batches["test"].append(batch)
+
+    def predict_step(self, batch, _):
+        self.batches["predict"].append(batch)
+
+
+@pytest.fixture
+def watched(indexed):
+    """Data that keep the type of what is handed to the device, and the batches of each loader by hand."""
+
+    class Watched(indexed):
+        def __init__(self, **kwargs):
+            super().__init__(batch_size=4, eval_batch_size=3, **kwargs)
+            self.handed = []
+
+        def on_before_batch_transfer(self, batch, dataloader_idx):
+            self.handed.append(batch[0].dtype)
+            return batch
+
+        def by_hand(self):
+            return {name: list(getattr(self, f"{name}_dataloader")()) for name in ("train", "val", "test", "predict")}
+
+    return Watched
+
+
+def assert_equal(batches, expected, dtype=torch.float32):
+    """The batches are equal to the bit, and the images in range and of a type."""
+    assert batches
+    for (images, labels), (wanted, wanted_labels) in zip(batches, expected, strict=True):
+        assert images.dtype == dtype
+        assert -1 <= images.min() < images.max() <= 1
+        assert torch.equal(images, wanted.to(dtype))
+        assert torch.equal(labels, wanted_labels)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_trainer_hands_uint8_to_the_device_and_its_steps_get_the_floats_of_a_loop_by_hand(watched, num_workers, flip):
+    expected = watched(flip=flip).by_hand()
+    assert {images.dtype for batches in expected.values() for images, _ in batches} == {torch.float32}
+    data, module = watched(num_workers=num_workers, flip=flip), Keeper()
+    runner = trainer(max_epochs=1, num_sanity_val_steps=0)
+    runner.fit(module, data)
+    runner.test(module, datamodule=data, verbose=False)
+    runner.predict(module, datamodule=data)
+    assert set(data.handed) == {torch.uint8}
+    assert len(data.handed) == sum(map(len, expected.values()))
+    for name, batches in expected.items():
+        assert_equal(module.batches[name], batches)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("64-true", torch.float64), ("bf16-true", torch.bfloat16), ("bf16-mixed", torch.float32)]
+)
+def test_steps_get_floats_of_the_precision_of_the_trainer(watched, precision, dtype):
+    data, module = watched(), Keeper()
+    trainer(max_epochs=1, num_sanity_val_steps=0, precision=precision).fit(module, data)
+    expected = watched().by_hand()
+    assert set(data.handed) == {torch.uint8}
+    for name in ("train", "val"):
+        assert_equal(module.batches[name], expected[name], dtype)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_loop_by_hand_gets_floats_before_and_after_a_run(watched, num_workers):
+    expected, data = watched().by_hand(), watched(num_workers=num_workers)
+    before = data.val_dataloader()
+    assert_equal(list(before), expected["val"])
+    runner, module = trainer(max_epochs=1), Recorder()
+    runner.fit(module, data)
+    assert_equal(list(before), expected["val"])
+    assert_equal(list(data.val_dataloader()), expected["val"])
+    assert_equal(list(runner.val_dataloaders), expected["val"])  # the run's own
+
+
+def test_a_loop_by_hand_gets_floats_after_a_run_that_died(watched):
+    data = watched()
+    with pytest.raises(InterruptedError):
+        trainer(5).fit(Recorder(dies_at=2), data)
+    assert_equal(list(data.val_dataloader()), watched().by_hand()["val"])
+
+
+@pytest.mark.parametrize("made_in_the_run_before", [False, True])
+def test_a_run_that_is_given_a_loader_without_its_data_gets_floats(watched, made_in_the_run_before):
+    data, module = watched(), Keeper()
+    runner = trainer(max_epochs=1)
+    runner.fit(module, data)
+    module.batches["val"].clear()
+    loader = runner.val_dataloaders if made_in_the_run_before else data.val_dataloader()
+    runner.validate(module, loader, verbose=False)
+    assert_equal(module.batches["val"], watched().by_hand()["val"])
+
+
+@pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"])
+@pytest.mark.parametrize(
+    ("status", "dtype"),
+    [
+        (TrainerStatus.INITIALIZING, torch.float32),
+        (TrainerStatus.RUNNING, torch.uint8),
+        (TrainerStatus.FINISHED, torch.float32),
+        (TrainerStatus.INTERRUPTED, torch.float32),
+    ],
+)
+def test_loaders_give_uint8_while_the_trainer_runs(indexed, attach, name, status, dtype):
+    loader = getattr(attach(indexed(batch_size=4), status=status), name)()
+    assert next(iter(loader))[0].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        (torch.zeros(2, 1, 2, 2), torch.zeros(2).long()),
+        (torch.zeros(2, 1, 2, 2).byte(), torch.zeros(2), torch.zeros(2)),
+        {"images": torch.zeros(2, 1, 2, 2).byte()},
+        torch.zeros(2, 1, 2, 2).byte(),
+        None,
+    ],
+    ids=["floats", "three", "names", "one tensor", "nothing"],
+)
+def test_a_batch_of_anything_else_passes_as_it_is(indexed, batch):
+    assert indexed().on_after_batch_transfer(batch, 0) is batch
+
+
+@pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"])
+@pytest.mark.parametrize("available", [False, True])
+def test_memory_is_pinned_if_the_trainer_computes_on_cuda_alone(indexed, attach, monkeypatch, name, available):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    pins = {
+        device: getattr(attach(indexed(batch_size=4), device=device), name)().loader.pin_memory
+        for device in ("cpu", "cuda:0", "mps")
+    }
+    assert pins == {"cpu": False, "cuda:0": True, "mps": False}
+    assert getattr(indexed(batch_size=4), name)().loader.pin_memory is False

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-import datamodules.cache
+import datamodules.pixel_cache
 from datamodules.folder import ImageFolderDataModule, place_of
 
 SPLITS = ("train", "val", "test")
@@ -77,7 +77,7 @@ def test_adding_images_moves_no_other_to_another_split(flat):
 def test_fractions_share_one_cache(flat, monkeypatch):
     data = ImageFolderDataModule(str(flat), image_size=4)
     everything = data.cached.pixels
-    monkeypatch.setattr(datamodules.cache, "decode_all", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(datamodules.pixel_cache, "decode_all", lambda *_: pytest.fail("decoded again"))
     other = ImageFolderDataModule(str(flat), image_size=4, val_fraction=0, test_fraction=0.5)
     assert sizes(other) != sizes(data)
     assert sizes(other)[1] == 0

@@ -1,6 +1,5 @@
 import itertools
 import math
-from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -168,11 +167,11 @@ def test_fingerprint_tells_sets_and_arguments_apart():
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
-def test_processes_share_the_points_of_one(world_size):
+def test_processes_share_the_points_of_one(attach, world_size):
     shared = []
     for rank in range(world_size):
         data = RingDataModule(num_val=50, eval_batch_size=7)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
+        attach(data, rank=rank, world_size=world_size)
         shared += [tuple(point) for images, _ in data.val_dataloader() for point in images.flatten(1).tolist()]
     whole, _ = RingDataModule(num_val=50).dataset("val")[list(range(50))]
     assert sorted(shared) == sorted(map(tuple, whole.flatten(1).tolist()))

@@ -1,10 +1,10 @@
 import itertools
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from datamodules.mnist import MNISTDataModule, MNISTSampleDataModule
+from datamodules.pixels import normalize
 from datamodules.stacked_mnist import StackedMNISTDataModule
 
 SPLITS = ("train", "val", "test")
@@ -22,7 +22,7 @@ def every(data, split):
 
 
 def digits_of(data, split):
-    """The label of each digit of a split by its pixels, as floats in [-1, 1]."""
+    """The label of each digit of a split by its pixels."""
     dataset = data.digits.dataset(split)
     images, labels = dataset[list(range(len(dataset)))]
     return {image.numpy().tobytes(): int(label) for image, label in zip(images, labels, strict=True)}
@@ -69,6 +69,12 @@ def test_splits_share_no_digit():
     assert not any(channels[a] & channels[b] for a, b in itertools.combinations(SPLITS, 2))
 
 
+def test_images_are_pixels_until_they_are_normalized():
+    images, labels = stacked().dataset("val")[[3, 60 + 1]]
+    assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
+    assert images.shape == (2, 3, 28, 28)
+
+
 def test_channels_are_drawn_apart():
     triples = stacked(num_train=128_000).dataset("train").triples.double()
     assert triples.T.corrcoef().sub(torch.eye(3)).abs().max() < 5 / 128_000**0.5
@@ -93,11 +99,11 @@ def test_image_k_is_a_function_of_the_split_and_k_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
-def test_processes_share_the_validation_images_of_one(world_size):
+def test_processes_share_the_validation_images_of_one(attach, world_size):
     labels = []
     for rank in range(world_size):
         data = stacked(eval_batch_size=7)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
+        attach(data, rank=rank, world_size=world_size)
         labels += [label for _, batch in data.val_dataloader() for label in batch.tolist()]
     assert sorted(labels) == sorted(every(stacked(), "val")[1].tolist())
 
@@ -109,7 +115,7 @@ def test_flip_mirrors_all_channels_of_an_image():
     assert labels[0] == labels[1]
     assert torch.equal(images[2], dataset[[3]][0][0])
     batches = [images for images, _ in stacked(num_train=50, batch_size=50, flip=True).train_dataloader()]
-    held = {image.numpy().tobytes() for image in every(stacked(num_train=50), "train")[0]}
+    held = {image.numpy().tobytes() for image in normalize(every(stacked(num_train=50), "train"))[0]}
     assert 5 < sum(image.numpy().tobytes() in held for image in batches[0]) < 45
 
 

@@ -52,7 +52,7 @@ def test_generator_has_norm_and_relu_everywhere_but_at_its_output(published):
 
 def test_discriminator_has_no_norm_at_its_input_nor_at_its_output(published):
     block = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
-    assert kinds(published[1]) == [nn.Conv2d, nn.LeakyReLU, *block * 3, nn.Conv2d, nn.Flatten]
+    assert kinds(published[1]) == [nn.Conv2d, nn.LeakyReLU, *block * 3, nn.Conv2d]
     assert {layer.negative_slope for layer in published[1].layers if isinstance(layer, nn.LeakyReLU)} == {0.2}
 
 
@@ -75,8 +75,8 @@ def test_every_size_is_made_in_range_and_judged(size, channels):
     assert images.shape == (2, *shape)
     assert images.abs().max() <= 1
     discriminator = DCGANDiscriminator(shape, width=2)
-    assert discriminator(images).shape == (2,)
-    assert discriminator.eval()(images[:1]).shape == (1,)
+    assert discriminator(images).logits.shape == (2,)
+    assert discriminator.eval()(images[:1]).logits.shape == (1,)
 
 
 def test_range_is_reached_at_both_ends():
@@ -109,7 +109,7 @@ def test_every_square_from_8_pixels_on_passes_through_the_same_sizes_in_both_net
     for way, network in (("up", generator), ("down", discriminator)):
         for layer in convolutions(network):
             layer.register_forward_hook(lambda module, inputs, output, way=way: seen[way].append(output.shape[-1]))
-    assert discriminator.eval()(generator.eval()(torch.randn(2, 5))).shape == (2,)
+    assert discriminator.eval()(generator.eval()(torch.randn(2, 5))).logits.shape == (2,)
     assert seen["up"] == halvings(shape)[::-1]
     assert seen["down"] == [*halvings(shape)[1:], 1]
 
@@ -121,7 +121,7 @@ def test_no_pixel_is_left_out_at_the_border_of_an_odd_size(size):
     discriminator = DCGANDiscriminator((1, size, size), 2, "none", init_std=0.3).double()
     images = generator(torch.randn(16, 5).double())
     assert (images.std(0) > 1e-9).all()  # each follows the latents, and is not a bias alone
-    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images)
+    (gradient,) = torch.autograd.grad(discriminator(images).logits.sum(), images)
     assert gradient.abs().sum(0).all()
 
 
@@ -138,7 +138,7 @@ def test_only_without_norm_is_each_item_independent_of_its_batch(norm, independe
     generator = DCGANGenerator((1, 16, 16), 5, 2, norm, init_std=0.3).double()
     discriminator = DCGANDiscriminator((1, 16, 16), 2, norm, init_std=0.3).double()
     latents, images = torch.randn(4, 5).double(), torch.randn(4, 1, 16, 16).double()
-    for network, inputs in ((generator, latents), (discriminator, images)):
+    for network, inputs in ((generator, latents), (lambda x: discriminator(x).logits, images)):
         assert torch.allclose(network(inputs)[:2], network(inputs[:2]), rtol=0, atol=1e-12) is independent
 
 
@@ -147,7 +147,7 @@ def test_labels_are_ignored():
     latents, labels = torch.randn(2, 5), torch.tensor([0, 1])
     images = generator(latents)
     assert generator(latents, labels).equal(images)
-    assert discriminator(images, labels).equal(discriminator(images))
+    assert discriminator(images, labels).logits.equal(discriminator(images).logits)
 
 
 def test_channels_last_gives_the_same():
@@ -156,11 +156,11 @@ def test_channels_last_gives_the_same():
     discriminator = DCGANDiscriminator((3, 16, 16), 4, init_std=0.2).double()
     latents = torch.randn(4, 5).double()
     images = generator(latents)
-    logits = discriminator(images)
+    logits = discriminator(images).logits
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     torch.testing.assert_close(generator(latents), images, rtol=0, atol=1e-12)
-    found = discriminator(images.to(memory_format=torch.channels_last))
+    found = discriminator(images.to(memory_format=torch.channels_last)).logits
     torch.testing.assert_close(found, logits, rtol=0, atol=1e-12)
 
 

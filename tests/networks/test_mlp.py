@@ -48,7 +48,7 @@ def test_any_image_shape_is_made_in_range_and_judged(shape):
     assert images.shape == (3, *shape)
     assert images.abs().max() <= 1
     for n in (3, 1):
-        assert MLPDiscriminator(images[0].numel(), widths=(8,))(images[:n]).shape == (n,)
+        assert MLPDiscriminator(images[0].numel(), widths=(8,))(images[:n]).logits.shape == (n,)
 
 
 def test_labels_are_ignored():
@@ -56,7 +56,7 @@ def test_labels_are_ignored():
     latents, labels = torch.randn(2, 5), torch.tensor([0, 1])
     images = generator(latents)
     assert generator(latents, labels).equal(images)
-    assert discriminator(images, labels).equal(discriminator(images))
+    assert discriminator(images, labels).logits.equal(discriminator(images).logits)
 
 
 def test_only_without_norm_is_each_made_image_independent_of_its_batch():
@@ -71,10 +71,10 @@ def test_discriminator_judges_each_image_alone():
     torch.manual_seed(0)
     discriminator = MLPDiscriminator(16, (8, 8), dropout_prob=0.0).double()
     images = torch.randn(4, 1, 4, 4, dtype=torch.float64)
-    torch.testing.assert_close(discriminator(images)[:1], discriminator(images[:1]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(discriminator(images).logits[:1], discriminator(images[:1]).logits, rtol=0, atol=1e-12)
 
 
 def test_logits_and_raw_outputs_are_not_squashed():
     discriminator = MLPDiscriminator(4, (8,), dropout_prob=0.0)
-    logits = discriminator(1e4 * torch.randn(64, 1, 2, 2))
+    logits = discriminator(1e4 * torch.randn(64, 1, 2, 2)).logits
     assert logits.abs().max() > 1

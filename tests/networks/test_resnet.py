@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
 
-from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalise
+from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalize
 from gan_lightning.networks.resnet import DownBlock, FlatBlock, UpBlock
 
 
@@ -69,7 +69,7 @@ def test_logit_is_linear_in_the_sum_over_pixels():
     discriminator, x = ResNetDiscriminator((1, 16, 16), width=4), torch.randn(3, 1, 16, 16)
     features = relu(discriminator.blocks(x))
     assert features.shape == (3, 8, 4, 4)
-    torch.testing.assert_close(discriminator(x), discriminator.linear(features.sum((2, 3))).flatten())
+    torch.testing.assert_close(discriminator(x).logits, discriminator.linear(features.sum((2, 3))).flatten())
 
 
 def test_widths_double_at_each_halving_up_to_the_maximum():
@@ -101,7 +101,7 @@ def test_every_size_is_made_in_range_and_judged(size, channels):
     assert images.abs().max() <= 1
     discriminator = ResNetDiscriminator(shape, width=2, max_width=4)
     for n in (2, 1):
-        assert discriminator(images[:n]).shape == (n,)
+        assert discriminator(images[:n]).logits.shape == (n,)
 
 
 @pytest.mark.parametrize("network", [ResNetGenerator, ResNetDiscriminator])
@@ -116,16 +116,16 @@ def test_critic_judges_each_image_independently_of_its_batch(spectral):
     torch.manual_seed(0)
     critic = ResNetDiscriminator((1, 16, 16), width=4).double()
     if spectral:
-        critic = spectral_normalise(critic).eval()
+        critic = spectral_normalize(critic).eval()
     images = torch.randn(4, 1, 16, 16).double()
-    alone = torch.cat([critic(images[k : k + 1]) for k in range(4)])
-    torch.testing.assert_close(critic(images), alone, rtol=0, atol=1e-10)
+    alone = torch.cat([critic(images[k : k + 1]).logits for k in range(4)])
+    torch.testing.assert_close(critic(images).logits, alone, rtol=0, atol=1e-10)
 
 
 def test_gradient_of_a_logit_is_zero_at_the_other_images():
     critic = ResNetDiscriminator((1, 8, 8), width=4)
     images = torch.randn(3, 1, 8, 8, requires_grad=True)
-    (gradient,) = torch.autograd.grad(critic(images)[1], images)
+    (gradient,) = torch.autograd.grad(critic(images).logits[1], images)
     assert gradient.flatten(1).abs().sum(1).ne(0).tolist() == [False, True, False]
 
 
@@ -142,7 +142,7 @@ def test_labels_are_ignored():
     latents, labels = torch.randn(2, 5), torch.tensor([0, 1])
     images = generator(latents)
     assert generator(latents, labels).equal(images)
-    assert discriminator(images, labels).equal(discriminator(images))
+    assert discriminator(images, labels).logits.equal(discriminator(images).logits)
 
 
 def test_channels_last_gives_the_same():
@@ -150,8 +150,8 @@ def test_channels_last_gives_the_same():
     generator, critic = ResNetGenerator((3, 16, 16), 5, 4).double(), ResNetDiscriminator((3, 16, 16), 4).double()
     latents = torch.randn(4, 5).double()
     images = generator(latents)
-    logits = critic(images)
+    logits = critic(images).logits
     for network in (generator, critic):
         network.to(memory_format=torch.channels_last)
     torch.testing.assert_close(generator(latents), images, rtol=0, atol=1e-12)
-    torch.testing.assert_close(critic(images.to(memory_format=torch.channels_last)), logits, rtol=0, atol=1e-10)
+    torch.testing.assert_close(critic(images.to(memory_format=torch.channels_last)).logits, logits, rtol=0, atol=1e-10)

@@ -1,0 +1,109 @@
+"""Images as uint8 pixels, indexed by whole batches, and the one place where they become floats in [-1, 1]."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Batch = tuple[Tensor, Tensor]
+
+
+class PixelDataset(Dataset[Batch]):
+    """Images held as uint8 and indexed by whole batches: no per-image transform, no collation.
+
+    Args:
+        pixels: (N, C, H, W) uint8 in [0, 255].
+        labels: (N,) int64.
+
+    Raises:
+        ValueError: The tensors are not of these types and shapes, or their counts differ.
+    """
+
+    def __init__(self, pixels: Tensor, labels: Tensor) -> None:
+        if pixels.dtype != torch.uint8 or pixels.ndim != 4:
+            raise ValueError(f"pixels must be uint8 (N, C, H, W), not {pixels.dtype} {tuple(pixels.shape)}.")
+        if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
+            raise ValueError(
+                f"labels must be int64 ({len(pixels)},), one an image, not {labels.dtype} {tuple(labels.shape)}."
+            )
+        self.pixels = pixels
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.pixels)
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        """The batch of these images, see :func:`normalize`.
+
+        Args:
+            indices: Each in [0, 2 * len(self)): the second half are the images of the first, mirrored left to right.
+
+        Returns:
+            pixels: (len(indices), C, H, W) uint8 in [0, 255].
+            labels: (len(indices),) int64.
+        """
+        numbers = np.array(indices)
+        chosen = numbers % len(self)
+        pixels, labels = (torch.from_numpy(values.numpy().take(chosen, 0)) for values in (self.pixels, self.labels))
+        if max(indices) >= len(self):
+            position = np.arange(len(numbers)) + len(numbers) * (numbers >= len(self))
+            pixels = torch.cat([pixels, pixels.flip(-1)]).index_select(0, torch.from_numpy(position))
+        return pixels, labels
+
+
+class MappedDataset(PixelDataset):
+    """Images that follow each other in a file, memory-mapped: `pixels` take no memory and are not to be written to.
+
+    It is pickled as the path of the file, so that a process that it is sent to maps the same file.
+
+    Args:
+        path: File of nothing but the pixels of images, one image after the other.
+        image_shape: (C, H, W).
+        first: Position in the file of the first image that is taken.
+        labels: (N,) int64, of it and those that follow.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no longer.
+        ValueError: It holds fewer images.
+    """
+
+    def __init__(self, path: Path, image_shape: tuple[int, int, int], first: int, labels: Tensor) -> None:
+        super().__init__(map_pixels(path, image_shape)[first : first + len(labels)], labels)
+        self.path = path.absolute()  # the other process may stand in another folder
+        self.image_shape = image_shape
+        self.first = first
+
+    def __reduce__(self) -> tuple[type["MappedDataset"], tuple[Path, tuple[int, int, int], int, Tensor]]:
+        """Map the file again."""
+        return MappedDataset, (self.path, self.image_shape, self.first, self.labels)
+
+
+def map_pixels(path: Path, image_shape: tuple[int, int, int]) -> Tensor:
+    """Map a file of nothing but pixels into memory.
+
+    Returns:
+        (N, C, H, W) uint8, as many as the file holds. Writing to it ends the process.
+    """
+    mapped = np.memmap(path, np.uint8, mode="r").reshape(-1, *image_shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the tensor must not be written to
+        return torch.from_numpy(mapped)
+
+
+def normalize(batch: Batch) -> Batch:
+    """Turn the uint8 pixels of a batch into floats, on their device.
+
+    Args:
+        batch: Images (N, C, H, W), uint8 in [0, 255], and labels.
+
+    Returns:
+        The images, float32 in [-1, 1], and the labels. A batch of other images is returned as it is.
+    """
+    images, labels = batch
+    if images.dtype != torch.uint8:
+        return batch
+    return images.float().sub_(127.5).mul_(1 / 127.5), labels  # 0 and 255 become -1 and 1 to the bit

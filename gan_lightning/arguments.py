@@ -1,0 +1,108 @@
+"""Arguments of constructors: which there are, and checks of numbers whose messages name the value and what is legal."""
+
+import inspect
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+def arguments_of(kind: type) -> dict[str, inspect.Parameter]:
+    """The arguments of a class by name, also those that reach its ancestors through ``**kwargs``.
+
+    Example:
+        >>> class A:
+        ...     def __init__(self, x=1): ...
+        >>> class B(A):
+        ...     def __init__(self, y=2, **kwargs): super().__init__(**kwargs)
+        >>> list(arguments_of(B))
+        ['y', 'x']
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for ancestor in kind.__mro__:
+        if "__init__" not in vars(ancestor):
+            continue
+        _, *parameters = inspect.signature(vars(ancestor)["__init__"]).parameters.values()
+        passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        found |= {
+            p.name: p for p in parameters if p.name not in found and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        }
+        if not passes_on:
+            break
+    return found
+
+
+@contextmanager
+def blamed(kind: type) -> Iterator[None]:
+    """Let errors of values name the class whose arguments they are of."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{kind.__name__}: {error}") from None
+
+
+def check_counts(least: int = 1, **counts: int) -> None:
+    """Refuse what is not an integer of at least ``least``.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}.")
+
+
+def check_positive(**numbers: float) -> None:
+    """Refuse what is not a finite number above 0.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, value in numbers.items():
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a finite number above 0, got {value!r}.")
+
+
+def check_weights(**weights: float) -> None:
+    """Refuse what is not a finite number of at least 0.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, value in weights.items():
+        if not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
+
+
+def check_probabilities(**probabilities: float) -> None:
+    """Refuse what is not in [0, 1].
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, value in probabilities.items():
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {value!r}.")
+
+
+def check_decays(**decays: float | Sequence[float]) -> None:
+    """Refuse what is not in [0, 1): a probability, a decay, or each of a pair of betas.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, value in decays.items():
+        pair = isinstance(value, Sequence)
+        numbers = value if isinstance(value, Sequence) else [value]
+        if len(numbers) != 1 + pair or not all(isinstance(n, int | float) and 0 <= n < 1 for n in numbers):
+            raise ValueError(f"{name} must be {'a pair of numbers ' * pair}in [0, 1), got {value!r}.")
+
+
+def check_choice(legal: Sequence[str], **choices: str) -> None:
+    """Refuse what is not one of the legal words.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, value in choices.items():
+        if value not in legal:
+            raise ValueError(f"{name} must be one of {', '.join(legal)}, got {value!r}.")

@@ -1,0 +1,183 @@
+"""A generator, its moving average, and what draws images from them."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.arguments import blamed, check_choice, check_counts, check_decays
+from gan_lightning.engine.checkpoints import CheckpointedModule
+from gan_lightning.engine.draws import counted_seed
+from gan_lightning.engine.ema import MovingAverage
+from gan_lightning.precision import at_least_fp32
+
+SAMPLING_BATCH = 250
+"""Images that :meth:`GenerativeModule.sample_from` makes at a time, which bounds its memory."""
+
+
+class GenerativeModule(CheckpointedModule):
+    """A module that has a generator to draw images from.
+
+    Args:
+        generator: ``G(latents, labels)`` maps (N, latent_dim) to images (N, C, H, W) in [-1, 1].
+        latent_dim: Features of a latent.
+        prior: Latents are drawn from N(0, I), "normal", or U(-1, 1), "uniform".
+        ema_decay: Decay a step of the moving average of the generator, in [0, 1); 0 for none.
+
+    Attributes:
+        num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
+        ema: The moving average of G's weights and buffers, or None.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    num_classes: int = 0
+
+    def __init__(
+        self, generator: nn.Module, latent_dim: int, prior: Literal["normal", "uniform"], ema_decay: float
+    ) -> None:
+        super().__init__()
+        with blamed(type(self)):
+            check_counts(latent_dim=latent_dim)
+            check_choice(["normal", "uniform"], prior=prior)
+            check_decays(ema_decay=ema_decay)
+        self.generator = generator
+        self.latent_dim = latent_dim
+        self.prior = prior
+        self.ema_decay = ema_decay
+        self.ema = copy.deepcopy(generator).requires_grad_(False) if ema_decay else None
+
+    def setup(self, stage: str) -> None:
+        """Forget the tensors of an earlier run."""
+        self._average: MovingAverage | None = None
+
+    def update_average(self) -> None:
+        """Move the average of G, if there is one: once an update of G."""
+        if self.ema is None:
+            return
+        if self._average is None:  # networks are on their device and loaded only now
+            self._average = MovingAverage(self.ema, self.generator, self.ema_decay)
+        self._average.update(self.global_step)
+
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
+        return at_least_fp32(self.generator(latents, labels))
+
+    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw latents from the prior.
+
+        Args:
+            n: How many.
+            generator: Source of randomness, whose device is used; by default torch's own, on the module's device.
+
+        Returns:
+            (n, latent_dim).
+        """
+        device = self.device if generator is None else generator.device
+        latents = torch.empty(n, self.latent_dim, device=device)
+        if self.prior == "uniform":
+            return latents.uniform_(-1, 1, generator=generator)
+        return latents.normal_(generator=generator)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents to images as :meth:`sample` does, with gradients: by G's moving average, in evaluation mode.
+
+        Args:
+            latents: (N, latent_dim).
+            labels: (N,) int64, for a conditional GAN.
+
+        Returns:
+            (N, C, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: If a conditional GAN gets no labels.
+        """
+        if labels is None:
+            if self.num_classes:
+                raise ValueError(f"{type(self).__name__} is conditional: give labels, (N,) in [0, {self.num_classes}).")
+            labels = torch.zeros(len(latents), dtype=torch.int64, device=latents.device)
+        network = self.generator if self.ema is None else self.ema
+        was_training = network.training
+        network.eval()
+        try:
+            return at_least_fp32(network(latents.to(self.dtype), labels))
+        finally:
+            network.train(was_training)
+
+    def sample(self, n: int, labels: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw images from G, as :meth:`sample_from` does.
+
+        Args:
+            n: How many.
+            labels: What to draw, for a conditional GAN: one class, or several that are repeated in turn; by default
+                each image gets a class at random.
+            seed: Makes the images a function of it, on any device; by default torch's own generator is used.
+
+        Returns:
+            (n, C, H, W) in [-1, 1], on the module's device.
+
+        Raises:
+            ValueError: If a label is out of range, or given to an unconditional GAN.
+        """
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
+        latents = self.sample_latent(n, generator).to(self.device)
+        return self.sample_from(latents, self.sample_labels(n, labels, generator))
+
+    @torch.no_grad()
+    def sample_from(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents to images, as the module itself does, without gradients and in batches.
+
+        Args:
+            latents: (N, latent_dim).
+            labels: (N,) int64, for a conditional GAN.
+
+        Returns:
+            (N, C, H, W) in [-1, 1].
+        """
+        parts = latents.split(SAMPLING_BATCH)
+        classes = [None] * len(parts) if labels is None else labels.split(SAMPLING_BATCH)
+        return torch.cat([self.forward(*batch) for batch in zip(parts, classes, strict=True)])
+
+    def sample_labels(self, n: int, labels: int | Sequence[int] | Tensor | None, generator: torch.Generator) -> Tensor:
+        """The classes of n samples, (n,) int64 on the module's device: as asked for or random; 0 if unconditional."""
+        if labels is None:
+            return torch.randint(max(self.num_classes, 1), (n,), generator=generator).to(self.device)
+        if not self.num_classes:
+            raise ValueError(f"{type(self).__name__} is unconditional: it takes no labels, got {labels}.")
+        asked = torch.as_tensor(labels).flatten()
+        if (
+            len(asked) == 0
+            or asked.is_floating_point()
+            or not 0 <= int(asked.min()) <= int(asked.max()) < self.num_classes
+        ):
+            raise ValueError(
+                f"labels must be classes of {type(self).__name__}, integers from 0 to {self.num_classes - 1}, "
+                f"got {labels}."
+            )
+        return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Nothing: evaluation is a callback's, which sees the same batch."""
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Nothing: evaluation is a callback's, which sees the same batch."""
+
+    def on_predict_start(self) -> None:
+        """Begin to count samples."""
+        self._predicted = 0
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """As many samples as the batch has images, (N, C, H, W) in [-1, 1], of the same classes if G is conditional.
+
+        The latent of image k is a function of (seed, k) alone; process r of n has the images [r::n].
+        """
+        _, labels = batch
+        numbers = range(self._predicted, self._predicted + len(labels))
+        self._predicted += len(labels)
+        seeds = [counted_seed(number * self.trainer.world_size + self.global_rank) for number in numbers]
+        latents = [self.sample_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
+        return self.sample_from(torch.cat(latents).to(self.device), labels)

@@ -1,0 +1,205 @@
+"""What a move of the game is, and the stabilizers that change it."""
+
+import copy
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_lightning.engine.draws import SharedDraws
+from gan_lightning.parts import Part
+
+Letter = Literal["d", "g"]
+"""Whose move it is: the discriminator's or the generator's."""
+MicroBatches = Sequence[tuple[Tensor, Tensor]]
+"""Equal parts of a batch: images and labels."""
+Terms = dict[str, Tensor]
+"""Scalars by name, whose sum a player minimises."""
+
+
+class Verdict(NamedTuple):
+    """What D says of N images.
+
+    Attributes:
+        logits: (N,); (N / m,) where D judges m images together.
+        heads: What else it says, by name, such as "features", (N, F), which its last layer sees.
+    """
+
+    logits: Tensor
+    heads: Mapping[str, Tensor] = {}
+
+
+@dataclass(eq=False)
+class Move:
+    """All that the loss of one player sees of a micro-batch of N images.
+
+    Attributes:
+        player: Who moves.
+        network: The player's own.
+        step: Updates of G so far.
+        update: Updates of the player so far.
+        real: (N, C, H, W) in [-1, 1].
+        fake: (N, C, H, W) in [-1, 1]; with G's graph in G's move, and where D's is looked ahead.
+        labels: (N,) int64, of the reals; the fakes were made from the same.
+        latents: (N, latent_dim), of the fakes.
+        judge: ``judge(images, labels)``: D behind all that changes what it sees, in at least 32 bits.
+        generate: ``generate(latents, labels)``: G, in at least 32 bits.
+        draws: Source of random numbers.
+    """
+
+    player: Letter
+    network: nn.Module
+    step: int
+    update: int
+    real: Tensor
+    fake: Tensor
+    labels: Tensor
+    latents: Tensor
+    judge: Callable[[Tensor, Tensor], Verdict]
+    generate: Callable[[Tensor, Tensor], Tensor]
+    draws: SharedDraws
+
+    @cached_property
+    def on_real(self) -> Verdict:
+        """What D says of the reals; asked for once."""
+        return self.judge(self.real, self.labels)
+
+    @cached_property
+    def on_fake(self) -> Verdict:
+        """What D says of the fakes; asked for once."""
+        return self.judge(self.fake, self.labels)
+
+    def look(self, reals: bool) -> Self:
+        """Let D judge the fakes now, and before them perhaps the reals; returns the move itself."""
+        if reals:
+            _ = self.on_real
+        _ = self.on_fake
+        return self
+
+    def heard(self, real_logits: Tensor, fake_logits: Tensor) -> Self:
+        """The same move with other logits of D, each (N,)."""
+        other = copy.copy(self)
+        other.on_real = self.on_real._replace(logits=real_logits)
+        other.on_fake = self.on_fake._replace(logits=fake_logits)
+        return other
+
+
+class Update(NamedTuple):
+    """What parts learn of an update when it is done.
+
+    Attributes:
+        player: Who moved.
+        network: The player's own, after its step.
+        images: Real images of the update, over all processes.
+        real_logits: Of D, over all micro-batches of this process; None in G's update.
+        fake_logits: Of D, over all micro-batches of this process.
+        mean: Averages a tensor over processes.
+    """
+
+    player: Letter
+    network: nn.Module
+    images: int
+    real_logits: Tensor | None
+    fake_logits: Tensor
+    mean: Callable[[Tensor], Tensor]
+
+
+class Stabilizer(Part, ABC):
+    """What is added to a game. Each overrides a hook or two; the hooks of all are called in the order of the list.
+
+    Attributes:
+        per_image: Whether it looks at D's gradient image by image, which batch norm in D forbids.
+        every: Lazy regularisation (Karras et al., 2019, arXiv:1912.04958, section 3.1): terms are taken every so many
+            updates of the player, and weigh as many times as much.
+    """
+
+    per_image = False
+    every = 1
+
+    def wrap(self, discriminator: nn.Module) -> nn.Module:
+        """Build D into another network, once, when a GAN is made."""
+        return discriminator
+
+    def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Look at both networks, once, when a GAN is made; to keep one would save it twice."""
+
+    def view(self, images: Tensor, draws: SharedDraws) -> Tensor:
+        """Change what D sees of images (N, C, H, W), real or fake, in the moves of both players."""
+        return images
+
+    def judged(self, move: Move) -> Move:
+        """Change what D said before the loss hears it."""
+        return move
+
+    def discriminator_terms(self, move: Move) -> Terms:
+        """Terms of D's loss by name, weighted; logged as ``train/d_<name>``."""
+        return {}
+
+    def generator_terms(self, move: Move) -> Terms:
+        """Terms of G's loss by name, weighted; logged as ``train/g_<name>``."""
+        return {}
+
+    def around(self, player: Letter, gan: Any, batches: MicroBatches) -> AbstractContextManager[None]:
+        """Surround a player's whole update, such as to look ahead.
+
+        Args:
+            player: Who moves.
+            gan: The ``AdversarialModule``.
+            batches: What the update is made on.
+        """
+        return nullcontext()
+
+    def terms(self, move: Move) -> Terms:
+        """The terms of the player whose move it is, if they are due."""
+        if move.update % self.every:
+            return {}
+        terms = self.discriminator_terms(move) if move.player == "d" else self.generator_terms(move)
+        return {name: self.every * value for name, value in terms.items()}
+
+
+def total(*terms: Terms) -> Tensor:
+    """The sum of all terms, a scalar."""
+    return torch.stack([value for group in terms for value in group.values()]).sum()
+
+
+def split_batch(images: Tensor, labels: Tensor, updates: int, parts: int) -> list[MicroBatches]:
+    """Split a batch into the micro-batches of each update of D.
+
+    Args:
+        images: (N, C, H, W).
+        labels: (N,).
+        updates: ``n_critic``.
+        parts: ``accumulate``.
+
+    Raises:
+        ValueError: If the batch is too small.
+    """
+    size = len(images) // (updates * parts)
+    if size == 0:
+        raise ValueError(
+            f"A batch of {len(images)} images cannot be split into n_critic={updates} updates of D of "
+            f"accumulate={parts} micro-batches each. Make the batch at least {updates * parts} images large, or lower "
+            "one of the two."
+        )
+    pairs = list(zip(images.split(size), labels.split(size), strict=True))
+    return [pairs[k * parts :][:parts] for k in range(updates)]
+
+
+def check_batch_norm(stabilizers: Sequence[Stabilizer], discriminator: nn.Module) -> None:
+    """Refuse a penalty on D's gradient at each image beside a batch norm in D.
+
+    Raises:
+        ValueError: If both are there.
+    """
+    per_image = [type(stabilizer).__name__ for stabilizer in stabilizers if stabilizer.per_image]
+    if per_image and any(isinstance(layer, _BatchNorm) for layer in discriminator.modules()):
+        raise ValueError(
+            f"{per_image[0]} penalises D's gradient at each image by itself, but D's batch norm mixes the images of a "
+            "batch. Set norm to none, or leave the penalty out."
+        )

@@ -1,0 +1,69 @@
+"""Where 32 bits must be 32 bits: the logits of D, penalties, features."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+
+
+def check_precision(precision: str) -> None:
+    """Refuse the trainer's precisions in which a GAN does not train.
+
+    Raises:
+        ValueError: If weights would be kept in 16 bits.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision '{precision}' keeps weights in 16 bits or less, where small steps, such as those of the moving "
+            f"average, vanish. Use one of {', '.join(PRECISIONS)}: the mixed ones compute in 16 bits as well."
+        )
+
+
+def at_least_fp32(tensor: Tensor) -> Tensor:
+    """Convert what a network made in half precision to 32 bits; 64 bits stay."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+@contextmanager
+def full_precision(device: torch.device, eager: bool = False) -> Iterator[None]:
+    """Compute in the precision of the tensors: without autocast, and on a GPU without TF32's 10 bits of mantissa.
+
+    Args:
+        device: Where the tensors are.
+        eager: Whether compiled networks run as if they were not: compiled code has no second backward pass.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if eager:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if device.type == "cuda":
+            stack.enter_context(without_tf32())
+        yield
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Turn TF32 off in convolutions and matrix products, and then back to what it was."""
+    switches = _tf32_switches()
+    before = [getattr(owner, name) for owner, name, _ in switches]
+    for owner, name, off in switches:
+        setattr(owner, name, off)
+    try:
+        yield
+    finally:
+        for (owner, name, _), value in zip(switches, before, strict=True):
+            setattr(owner, name, value)
+
+
+def _tf32_switches() -> list[tuple[Any, str, Any]]:
+    """What turns TF32 off, as (owner, attribute, value)."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    try:
+        _ = cudnn.allow_tf32, matmul.allow_tf32
+    except RuntimeError:  # the user chose by PyTorch 2.9's switches, which do not mix with these
+        return [(place, "fp32_precision", "ieee") for place in (cudnn.conv, cudnn.rnn, matmul)]  # type: ignore[attr-defined]
+    return [(cudnn, "allow_tf32", False), (matmul, "allow_tf32", False)]

@@ -1,0 +1,54 @@
+"""Path length regularisation."""
+
+import torch
+from torch import Tensor
+
+from gan_lightning.arguments import check_counts, check_decays, check_weights
+from gan_lightning.game import Move, Stabilizer, Terms, Update
+
+
+class PathLength(Stabilizer):
+    """A step in the latent makes images change equally much (Karras et al., 2019, arXiv:1912.04958, eq. 4).
+
+    The term is weight * E(‖Jᵀy‖ - a)², with J the Jacobian of G at a latent, y from N(0, I) over the number of pixels'
+    root, and a the moving average of the lengths ‖Jᵀy‖, which moves after the update. Under batch norm in G an image
+    depends on all latents of its batch, and so does its length.
+
+    Args:
+        weight: Of the term, at least 0.
+        every: Updates of G from one to the next, which weighs as much as those left out.
+        decay: Of a, in [0, 1).
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    mean_length: Tensor
+
+    def __init__(self, weight: float = 2.0, every: int = 16, decay: float = 0.99) -> None:
+        super().__init__()
+        check_weights(weight=weight)
+        check_counts(every=every)
+        check_decays(decay=decay)
+        self.weight = weight
+        self.every = every
+        self.decay = decay
+        self.register_buffer("mean_length", torch.zeros(()))
+        self._lengths: list[Tensor] = []  # of the micro-batches of an update
+
+    def generator_terms(self, move: Move) -> Terms:
+        """``path_length``."""
+        latents = move.latents.detach().requires_grad_()
+        images = move.generate(latents, move.labels)
+        noise = move.draws.normal_like(images) / images[0, 0].numel() ** 0.5
+        (gradient,) = torch.autograd.grad((images * noise).sum(), latents, create_graph=True)
+        lengths = gradient.norm(dim=1)
+        self._lengths.append(lengths.detach())
+        return {"path_length": self.weight * (lengths - self.mean_length).square().mean()}
+
+    @torch.no_grad()
+    def after(self, update: Update) -> None:
+        """Move a towards the mean length of the update, if there is one."""
+        if update.player == "g" and self._lengths:
+            self.mean_length.lerp_(update.mean(torch.cat(self._lengths).mean()).to(self.mean_length), 1 - self.decay)
+            self._lengths = []

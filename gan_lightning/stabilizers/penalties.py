@@ -1,0 +1,144 @@
+"""Regularisers of the discriminator: scalars that D's loss adds."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gan_lightning.arguments import check_counts, check_weights
+from gan_lightning.game import Move, Stabilizer, Terms, Verdict
+
+
+def input_gradient(judge: Callable[[Tensor, Tensor], Verdict], images: Tensor, labels: Tensor) -> Tensor:
+    """The gradient of each logit with respect to its own image, differentiable: (N, C * H * W).
+
+    Args:
+        judge: D.
+        images: (N, C, H, W).
+        labels: (N,) int64.
+    """
+    if not images.requires_grad:  # they do where G moves against a D that is looked ahead
+        images = images.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(judge(images, labels).logits.sum(), images, create_graph=True)
+    return gradient.flatten(1)
+
+
+class R1(Stabilizer):
+    """Zero-centred penalty on reals (Mescheder et al., 2018, arXiv:1801.04406, eq. 9): γ/2 E‖∇D(x)‖².
+
+    Args:
+        weight: γ, at least 0.
+        every: Updates of D from one penalty to the next, which weighs as much as those left out.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    per_image = True
+
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__()
+        check_weights(weight=weight)
+        check_counts(every=every)
+        self.weight = weight
+        self.every = every
+
+    def discriminator_terms(self, move: Move) -> Terms:
+        """``r1``."""
+        return {"r1": self._penalty(move, move.real)}
+
+    def _penalty(self, move: Move, images: Tensor) -> Tensor:
+        return self.weight / 2 * input_gradient(move.judge, images, move.labels).square().sum(1).mean()
+
+
+class R2(R1):
+    """R1 on fakes (Mescheder et al., 2018, arXiv:1801.04406, eq. 10): γ/2 E‖∇D(G(z))‖².
+
+    Args:
+        weight, every: See :class:`R1`.
+    """
+
+    def discriminator_terms(self, move: Move) -> Terms:
+        """``r2``."""
+        return {"r2": self._penalty(move, move.fake)}
+
+
+class GradientPenalty(Stabilizer):
+    """WGAN-GP's two-sided penalty on interpolates (Gulrajani et al., 2017, arXiv:1704.00028, eq. 3): λ E(‖∇D‖ - 1)².
+
+    Args:
+        weight: λ, at least 0.
+
+    Raises:
+        ValueError: If the weight is out of its range.
+    """
+
+    per_image = True
+
+    def __init__(self, weight: float = 10.0) -> None:
+        super().__init__()
+        check_weights(weight=weight)
+        self.weight = weight
+
+    def discriminator_terms(self, move: Move) -> Terms:
+        """``gradient_penalty``."""
+        mix = move.draws.uniform(len(move.real), 1, 1, 1).to(move.real)
+        return {"gradient_penalty": self.weight * _off_one(move, torch.lerp(move.fake, move.real, mix))}
+
+
+class DRAGAN(Stabilizer):
+    """A two-sided penalty around the reals (Kodali et al., 2017, arXiv:1705.07215, section 2.3): λ E(‖∇D(x + δ)‖ - 1)².
+
+    As in the authors' code, x + δ lies on the segment from x to x + c s u, at a uniform place, with u from U(0, 1) for
+    each pixel; s, the standard deviation of the pixels, is here that of the image, and not of the batch, so that a
+    batch may be split.
+
+    Args:
+        weight: λ, at least 0.
+        perturbation: c, at least 0.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    per_image = True
+
+    def __init__(self, weight: float = 10.0, perturbation: float = 0.5) -> None:
+        super().__init__()
+        check_weights(weight=weight, perturbation=perturbation)
+        self.weight = weight
+        self.perturbation = perturbation
+
+    def discriminator_terms(self, move: Move) -> Terms:
+        """``dragan``."""
+        scale = self.perturbation * move.real.flatten(1).std(dim=1, correction=0).view(-1, 1, 1, 1)
+        place = move.draws.uniform(len(move.real), 1, 1, 1).to(move.real)
+        shift = scale * place * move.draws.uniform_like(move.real)
+        return {"dragan": self.weight * _off_one(move, move.real + shift)}
+
+
+class Drift(Stabilizer):
+    """Keeps the logits of reals near 0 (Karras et al., 2017, arXiv:1710.10196, appendix A.1): ε E[D(x)²].
+
+    Args:
+        weight: ε, at least 0.
+
+    Raises:
+        ValueError: If the weight is out of its range.
+    """
+
+    def __init__(self, weight: float = 1e-3) -> None:
+        super().__init__()
+        check_weights(weight=weight)
+        self.weight = weight
+
+    def discriminator_terms(self, move: Move) -> Terms:
+        """``drift``."""
+        return {"drift": self.weight * move.on_real.logits.square().mean()}
+
+
+def _off_one(move: Move, images: Tensor) -> Tensor:
+    """E(‖∇D‖ - 1)², a scalar."""
+    # Tensor.norm has gradient 0 at 0, where sqrt(sum(x ** 2)) gives NaN.
+    norms: Tensor = input_gradient(move.judge, images, move.labels).norm(dim=1)
+    return (norms - 1).square().mean()

@@ -1,0 +1,9 @@
+"""LSGAN in the values of its paper."""
+
+from typing import Any
+
+from gan_lightning import LSGAN
+
+
+def test_defaults_are_the_papers_values(chosen: Any, usual: Any) -> None:
+    assert chosen(LSGAN()) == {**usual, "loss": "LeastSquaresLoss"}
