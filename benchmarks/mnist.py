@@ -24,24 +24,17 @@ from typing import Any
 import torch
 import yaml
 
+import gan_lightning
+from gan_lightning.arguments import arguments_of
 from gan_lightning.commands.cli import GANCLI
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results" / "mnist"
 
-DCGAN_WIDTH = ["--model.width=32"]
-RESNET_WIDTH = ["--model.width=32", "--model.max_width=32"]
-PAPER = {
-    "gan": [],
-    "dcgan": DCGAN_WIDTH,
-    "lsgan": DCGAN_WIDTH,
-    "wgan": DCGAN_WIDTH,
-    "wgangp": RESNET_WIDTH,
-    "sngan": RESNET_WIDTH,
-    "cgan": [],
-    "conditional_dcgan": DCGAN_WIDTH,
-}
+WIDTH = 32
+"""Of every network that has one."""
+PAPER = sorted(path.stem for path in (ROOT / "configs" / "model").glob("*.yaml"))
 TUNED = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("mnist_*.yaml"))
 
 
@@ -49,7 +42,10 @@ def options(name: str, root: str) -> list[str]:
     """What follows ``gan-lightning fit`` for an experiment, from the root of the repository."""
     kind = "model" if name in PAPER else "experiment"
     files = ["configs/data/mnist.yaml", f"configs/{kind}/{name}.yaml", "benchmarks/mnist.yaml"]
-    return [word for file in files for word in ("--config", file)] + [*PAPER.get(name, []), f"--data.root={root}"]
+    class_path = yaml.safe_load((ROOT / files[1]).read_text())["model"]["class_path"]
+    legal = arguments_of(getattr(gan_lightning, class_path)) if kind == "model" else {}
+    widths = [f"--model.{argument}={WIDTH}" for argument in ("width", "max_width") if argument in legal]
+    return [word for file in files for word in ("--config", file)] + [*widths, f"--data.root={root}"]
 
 
 def command_line(arguments: list[str]) -> GANCLI:

@@ -20,15 +20,17 @@ from torch.nn.functional import softplus
 
 import gan_lightning
 from datamodules import MNISTSampleDataModule
+from gan_lightning.arguments import arguments_of
 from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Throughput
 
-WIDTHS: dict[str, dict[str, Any]] = {"GAN": {}, "DCGAN": {"width": 32}}
+COMPARED = ("GAN", "DCGAN")
 
 
 def build(name: str) -> AdversarialModule:
     """A GAN of the catalogue, at the base width of benchmarks/mnist.py."""
-    gan: AdversarialModule = getattr(gan_lightning, name)(**WIDTHS[name])
+    kind = getattr(gan_lightning, name)
+    gan: AdversarialModule = kind(**{"width": 32} if "width" in arguments_of(kind) else {})
     return gan
 
 
@@ -50,12 +52,12 @@ def bare(gan: AdversarialModule, data: MNISTSampleDataModule, steps: int) -> flo
         real = images.index_select(0, chosen).float().sub_(127.5).mul_(1 / 127.5)
         with torch.no_grad():
             fake = g(torch.randn(size, gan.latent_dim))
-        loss: Tensor = softplus(-d(real)).mean() + softplus(d(fake)).mean()
+        loss: Tensor = softplus(-d(real).logits).mean() + softplus(d(fake).logits).mean()
         optimizer_d.zero_grad()
         loss.backward()
         optimizer_d.step()
         d.requires_grad_(False)
-        loss = softplus(-d(g(torch.randn(size, gan.latent_dim)))).mean()
+        loss = softplus(-d(g(torch.randn(size, gan.latent_dim))).logits).mean()
         optimizer_g.zero_grad()
         loss.backward()
         optimizer_g.step()
@@ -93,7 +95,7 @@ def fitted(gan: AdversarialModule, data: MNISTSampleDataModule, steps: int) -> f
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gan", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
+    parser.add_argument("--gan", nargs="+", default=list(COMPARED), choices=list(COMPARED))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -49,6 +49,17 @@ def independent(kind: type[AdversarialModule]) -> dict[str, Any]:
     return {name: value for name, value in NO_BATCH_STATISTICS.items() if name in arguments_of(kind)}
 
 
+def identical(one: Any, other: Any) -> bool:
+    """Whether two states, of any depth, hold the same keys, the same tensors bit by bit, and the same values."""
+    if isinstance(one, Tensor):
+        return isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(identical(*pair) for pair in zip(one, other, strict=True))
+    return bool(one == other)
+
+
 class TinyDataModule(ImageDataModule):
     """64 images for training, 16 for validation, 16 for testing: noise around the brightness of their class."""
 
@@ -135,6 +146,12 @@ def exact_gan(tiny_gan: Callable[..., AdversarialModule]) -> Callable[..., Adver
         return tiny_gan(name, **{**independent(getattr(gan_lightning, name)), **overrides})
 
     return build
+
+
+@pytest.fixture(name="identical")
+def _identical() -> Callable[[Any, Any], bool]:
+    """Compares two states of any depth, bit by bit."""
+    return identical
 
 
 @pytest.fixture

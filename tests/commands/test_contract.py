@@ -117,25 +117,19 @@ def state(name: str) -> dict[str, Any]:
     return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "hyper_parameters", "global_step")}
 
 
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two checkpoints hold the same tensors, bit by bit, and the same numbers."""
-    tensors = [torch.equal(value, other["state_dict"][key]) for key, value in one["state_dict"].items()]
-    return all(tensors) and all(repr(one[key]) == repr(other[key]) for key in one if key != "state_dict")
-
-
 def logged(name: str, column: str) -> dict[int, float]:
     rows = csv.DictReader(Path("runs", name, "metrics.csv").read_text().splitlines())
     return {int(row["step"]): float(row[column]) for row in rows if row.get(column)}
 
 
 @pytest.mark.parametrize("form", ["options", "yaml"])
-def test_stabilizers_train_resume_bit_for_bit_and_reload(run: Any, tmp_path: Path, form: str) -> None:
+def test_stabilizers_train_resume_bit_for_bit_and_reload(run: Any, tmp_path: Path, form: str, identical: Any) -> None:
     (tmp_path / "composed.yaml").write_text(IN_YAML)
     options = [*LSGAN, *(COMPOSED if form == "options" else ["--config=composed.yaml"])]
     run("whole", *options, steps=6)
     run("parts", *options, steps=3)
     run("parts", *options, "--ckpt_path=last", steps=6)
-    assert same(state("parts"), state("whole"))
+    assert identical(state("parts"), state("whole"))
     assert logged("parts", "train/d_loss") == logged("whole", "train/d_loss")
     assert sorted(logged("whole", "train/d_r1")) == [0, 2, 4]  # lazy: logged when due
     checkpoint = torch.load("runs/whole/checkpoints/last.ckpt", weights_only=True)
@@ -147,11 +141,11 @@ def test_stabilizers_train_resume_bit_for_bit_and_reload(run: Any, tmp_path: Pat
     assert gan.sample(2, seed=0).shape == (2, 1, 28, 28)
 
 
-def test_options_and_yaml_say_the_same(run: Any, tmp_path: Path) -> None:
+def test_options_and_yaml_say_the_same(run: Any, tmp_path: Path, identical: Any) -> None:
     (tmp_path / "composed.yaml").write_text(IN_YAML)
     run("options", *LSGAN, *COMPOSED, steps=2)
     run("yaml", *LSGAN, "--config=composed.yaml", steps=2)
-    assert same(state("options"), state("yaml"))
+    assert identical(state("options"), state("yaml"))
 
 
 def test_printed_config_is_a_fixed_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
@@ -176,10 +170,10 @@ def test_printed_config_is_a_fixed_point(tmp_path: Path, monkeypatch: pytest.Mon
     assert first["model"]["init_args"]["stabilizers"][0]["init_args"] == {"weight": 1.0, "every": 2}
 
 
-def test_a_runs_own_config_reproduces_it_bit_for_bit(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runs_own_config_reproduces_it_bit_for_bit(run: Any, monkeypatch: pytest.MonkeyPatch, identical: Any) -> None:
     run("first", *LSGAN, *COMPOSED, "--model.generator_optimizer=RMSprop", "--seed_everything=5")
     GANCLI(["fit", "--config=runs/first/config.yaml", "--run_name=second"])
-    assert same(state("second"), state("first"))
+    assert identical(state("second"), state("first"))
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.__all__ if name != "AdversarialLoss"])
@@ -214,7 +208,7 @@ def test_any_optimizer_joins_by_name(run: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["NAdam", "RAdam", "RMSprop", "Rprop", "SGD"])
-def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, name: str) -> None:
+def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, name: str, identical: Any) -> None:
     chosen = f"--model.generator_optimizer={name}"
     numbers = ["lr=0.5", "lr_schedule=linear", "warmup_steps=2", "clip_norm=0.1"]
     options = [f"--model.generator_optimizer.{number}" for number in numbers]
@@ -222,12 +216,12 @@ def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, 
     run("parts", f"--config={CONFIGS}/model/gan.yaml", chosen, *options, steps=4)
     cli = run("whole2", f"--config={CONFIGS}/model/gan.yaml", chosen, *options, *MONITOR)
     assert type(cli.trainer.optimizers[0]).__name__ == name
-    assert same(state("whole"), state("whole2"))
+    assert identical(state("whole"), state("whole2"))
     assert list(logged("whole2", f"lr-{name}/G").values()) == pytest.approx([0.25, 0.375, 0.25, 0.125])
     assert list(logged("whole2", "lr-Adam/D").values()) == pytest.approx([2e-4] * 4)
 
 
-def test_a_gan_of_ones_own_trains_resumes_loads_and_generates(run: Any, own: str, capsys: Any) -> None:
+def test_a_gan_of_ones_own_trains_resumes_loads_and_generates(run: Any, own: str, capsys: Any, identical: Any) -> None:
     parts = [
         "--model.loss=mypkg.MyLoss",
         "--model.loss.margin=2",
@@ -241,7 +235,7 @@ def test_a_gan_of_ones_own_trains_resumes_loads_and_generates(run: Any, own: str
     fit("whole", "--trainer.max_steps=4")
     fit("parts", "--trainer.max_steps=2")
     fit("parts", "--trainer.max_steps=4", "--ckpt_path=last")
-    assert same(state("parts"), state("whole"))
+    assert identical(state("parts"), state("whole"))
     path = "runs/whole/checkpoints/last.ckpt"
     gan = gan_lightning.load(path)
     assert (type(gan).__name__, type(gan.loss).__name__, gan.loss.margin) == ("MyGAN", "MyLoss", 2.0)
@@ -259,7 +253,7 @@ def test_a_class_that_cannot_be_generated_from_is_one_message(own: str, model: s
     assert f"'{model}' " in capsys.readouterr().err
 
 
-def test_networks_compose_from_yaml_too(run: Any, tmp_path: Path) -> None:
+def test_networks_compose_from_yaml_too(run: Any, tmp_path: Path, identical: Any) -> None:
     (tmp_path / "own.yaml").write_text("""
 model:
   class_path: AdversarialModule
@@ -275,7 +269,7 @@ model:
     run("whole", "--config=own.yaml")
     run("parts", "--config=own.yaml", steps=2)
     run("parts", "--config=own.yaml", "--ckpt_path=last")
-    assert same(state("parts"), state("whole"))
+    assert identical(state("parts"), state("whole"))
     assert type(gan_lightning.load("runs/whole/checkpoints/last.ckpt").discriminator).__name__ == "PacGAN"
 
 
