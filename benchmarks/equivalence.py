@@ -1,7 +1,7 @@
 """Is a run the same however it is cut? Largest differences between parameters, for losses, stabilizers, n_critic.
 
-    python benchmarks/equivalence.py            # every row: about eight minutes on two cores
-    python benchmarks/equivalence.py --quick    # every loss and every stabilizer, but not every pair: two minutes
+    python benchmarks/equivalence.py            # every row: about two minutes on two cores
+    python benchmarks/equivalence.py --quick    # every loss and every stabilizer, but not every pair: one minute
 
 A row trains a small GAN without batch statistics in float64, for 20 updates of G, with 8 images of the MNIST sample in
 each update of D. Columns: how far the run moved its parameters, for comparison; two processes of 4 images against one

@@ -187,7 +187,7 @@ def test_only_the_command_line_imports_datamodules():
             for name in imported(ast.parse(path.read_text()), module_of(path), path.name == "__init__.py")
         )
     }
-    assert importers == {"gan_lightning.commands.cli"}
+    assert importers == {"gan_lightning.commands.messages"}
 
 
 @every_source

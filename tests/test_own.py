@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import gan_lightning
-from gan_lightning.commands.cli import main
+from gan_lightning.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "own.md").read_text()

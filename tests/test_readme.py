@@ -11,7 +11,7 @@ import pytest
 from lightning.pytorch import Trainer
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.commands.cli import main
+from gan_lightning.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -1,19 +1,15 @@
 """The command line: LightningCLI, wired so that GANs meet data and every run has a directory of its own."""
 
-import os
 import pydoc
-import sys
 import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import Namespace, auto_cli
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
 
-import datamodules
-from gan_lightning import modules
 from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import (
     BestCheckpoint,
@@ -26,16 +22,11 @@ from gan_lightning.callbacks import (
     SampleGrid,
     Throughput,
 )
-from gan_lightning.commands.data import check_data, prepare_data
-from gan_lightning.commands.generate import generate
-from gan_lightning.commands.messages import check_yaml, explain, silence
+from gan_lightning.commands.messages import fail
 from gan_lightning.engine.checkpoints import read_checkpoint
-from gan_lightning.engine.strategies import explain_lost_connection
 from gan_lightning.metrics import MNISTFeatures
 from gan_lightning.parts import is_named
 
-CATALOGUES = {"model": modules.__all__, "data": datamodules.__all__}
-DATA_COMMANDS: dict[str, Any] = {"check-data": check_data, "prepare-data": prepare_data}
 DESCRIPTION = """Train, judge and use generative adversarial networks.
 gan-lightning generate --help tells how to make images from a checkpoint; prepare-data --help and check-data --help
 tell how to fetch data and how to look for damage."""
@@ -71,7 +62,7 @@ class Parser(LightningArgumentParser):
         """End the program; the parsers of nested classes raise, for this one to report."""
         if not self.exit_on_error:
             super().error(message, ex)
-        _fail(message)
+        fail(message)
 
 
 class SaveConfig(SaveConfigCallback):
@@ -235,46 +226,3 @@ def _processes(trainer: Namespace) -> int:
 
 def _gan_name(config: Namespace) -> str:
     return str(config.model.class_path).rsplit(".")[-1].lower()
-
-
-def main(args: list[str] | None = None) -> None:
-    """Run a command; bad input ends in one message and exit status 2.
-
-    Args:
-        args: The command and its options; by default the process's own.
-    """
-    silence()
-    sys.path.append(str(Path.cwd()))  # where the user's own GANs are
-    command = sys.argv[1:2] if args is None else args[:1]
-    try:
-        if command == ["generate"]:
-            options = sys.argv[2:] if args is None else args[1:]
-            about: dict[str, Any] = {"prog": "gan-lightning generate", "description": "Make images from a checkpoint."}
-            auto_cli(generate, args=options, as_positional=False, parser_class=Parser, **about)
-        elif command and command[0] in DATA_COMMANDS:
-            options = sys.argv[2:] if args is None else args[1:]
-            check_yaml(options)
-            about = {"prog": f"gan-lightning {command[0]}", "description": "Fetch a data set, or look for damage."}
-            sys.exit(
-                auto_cli(DATA_COMMANDS[command[0]], args=options, as_positional=False, parser_class=Parser, **about)
-            )
-        else:
-            check_yaml(sys.argv[1:] if args is None else args)
-            GANCLI(args)
-    except (ValueError, TypeError, OSError) as error:
-        if "GAN_LIGHTNING_DEBUG" in os.environ:
-            raise
-        _fail(str(error))
-    except RuntimeError as error:
-        message = explain_lost_connection(error)
-        if message is None or "GAN_LIGHTNING_DEBUG" in os.environ:
-            raise
-        _fail(message)
-
-
-def _fail(message: str) -> NoReturn:
-    """End the program with status 2 and one message."""
-    print(
-        f"gan-lightning: error: {explain(message, CATALOGUES)}\n(GAN_LIGHTNING_DEBUG=1 shows where.)", file=sys.stderr
-    )
-    sys.exit(2)

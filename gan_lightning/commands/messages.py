@@ -5,19 +5,24 @@ import itertools
 import logging
 import pydoc
 import re
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
+import datamodules
+from gan_lightning import modules
 from gan_lightning.arguments import arguments_of
 from gan_lightning.engine.optimizers import PlayerOptimizer
 from gan_lightning.game import Stabilizer
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.parts import Part, names_of
 
+CATALOGUES = {"model": modules.__all__, "data": datamodules.__all__}
+"""The names of classes that these options can be."""
 NOT_OPTIONS = {
     *("self", "generator", "discriminator", "image_shape", "num_classes"),
     *("train_size", "modes"),  # of the data sets
@@ -63,12 +68,11 @@ IDLE_WARNINGS = (
 """What Lightning warns about and a user of the command can do nothing about."""
 
 
-def explain(message: str, catalogues: Mapping[str, Sequence[str]]) -> str:
+def explain(message: str) -> str:
     """Shorten an error message of jsonargparse, and name the legal values where something is unknown.
 
     Args:
         message: What jsonargparse says, or any other message, which is kept.
-        catalogues: The names of classes that "model" and "data" can be.
     """
     if found := re.findall(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", message):
         kind, option = found[-1]
@@ -76,7 +80,7 @@ def explain(message: str, catalogues: Mapping[str, Sequence[str]]) -> str:
     keys = re.findall(r'key "(\w+)"', message)
     if keys and (found := re.findall(r"Expected a dot import path string: (\w+)", message)):
         word, (noun, base) = found[-1], PARTS.get(keys[-1], (keys[-1], None))
-        legal = names_of(base) if base else catalogues.get(keys[-1], ())
+        legal = names_of(base) if base else CATALOGUES.get(keys[-1], ())
         return f"There is no {noun} '{word}'. {_choices(word, legal)}"
     if option := re.search(r"does not accept option '([\w.]+)'|Unrecognized arguments: (.*)", message):
         return f"There is no option '{option[1] or option[2]}'. --help and --print_config show those that there are."
@@ -101,6 +105,12 @@ def _options(class_path: str) -> list[str]:
 def _choices(word: str, legal: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, legal, n=1)
     return "".join(f"Did you mean {match}? " for match in close) + f"Choose from: {', '.join(legal)}."
+
+
+def fail(message: str) -> NoReturn:
+    """End the program with status 2 and one message."""
+    print(f"gan-lightning: error: {explain(message)}\n(GAN_LIGHTNING_DEBUG=1 shows where.)", file=sys.stderr)
+    sys.exit(2)
 
 
 def silence() -> None:

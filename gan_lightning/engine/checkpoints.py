@@ -97,6 +97,7 @@ class CheckpointedModule(LightningModule):
     """
 
     _arguments: dict[str, Any]
+    _loaded_updates = 0
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Record the arguments."""
@@ -114,6 +115,16 @@ class CheckpointedModule(LightningModule):
         }
         self.save_hyperparameters(recorded, logger=False)
 
+    @property
+    def updates(self) -> int:
+        """Updates of G that the weights have had: in this run, or before the checkpoint that they are from."""
+        return self._loaded_updates if self._trainer is None else max(self._trainer.global_step, self._loaded_updates)
+
+    def setup(self, stage: str) -> None:
+        """Count anew in a new training."""
+        if stage == "fit":
+            self._loaded_updates = 0
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the checkpoint know its class."""
         checkpoint["gan"] = name_of(type(self))
@@ -123,6 +134,7 @@ class CheckpointedModule(LightningModule):
         """Refuse a checkpoint of another class, and bring one of an earlier version up to date."""
         self._check_class(checkpoint)
         update_format(checkpoint)
+        self._loaded_updates = checkpoint["global_step"]
 
     @classmethod
     def _check_class(cls, checkpoint: dict[str, Any]) -> None:
@@ -158,4 +170,5 @@ class CheckpointedModule(LightningModule):
             )
         gan = cls(**arguments)
         gan.load_state_dict(checkpoint["state_dict"])
+        gan._loaded_updates = checkpoint["global_step"]
         return gan.eval()

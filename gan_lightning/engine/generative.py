@@ -53,6 +53,7 @@ class GenerativeModule(CheckpointedModule):
 
     def setup(self, stage: str) -> None:
         """Forget the tensors of an earlier run."""
+        super().setup(stage)
         self._average: MovingAverage | None = None
 
     def update_average(self) -> None:

@@ -21,7 +21,8 @@ from PIL import Image
 import gan_lightning
 from gan_lightning.arguments import arguments_of
 from gan_lightning.callbacks import LastCheckpoint, SampleGrid
-from gan_lightning.commands.cli import GANCLI, main
+from gan_lightning.commands.cli import GANCLI
+from gan_lightning.commands.main import main
 from gan_lightning.engine.checkpoints import read_checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "configs"

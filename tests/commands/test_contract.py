@@ -12,7 +12,8 @@ import yaml
 
 import gan_lightning
 from gan_lightning import losses, stabilizers
-from gan_lightning.commands.cli import GANCLI, main
+from gan_lightning.commands.cli import GANCLI
+from gan_lightning.commands.main import main
 from gan_lightning.engine.checkpoints import read_checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
