@@ -1,9 +1,10 @@
 """What every image data set shares: splits, loaders, and images that become floats where the trainer computes."""
 
+import inspect
 import os
 from abc import ABC, abstractmethod
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from lightning import LightningDataModule
@@ -11,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from datamodules.arguments import describe_size, read_count, read_flag
 from datamodules.loader import BatchLoader
 from datamodules.pixels import PixelDataset, normalize
 from datamodules.report import DataCheck
@@ -27,7 +29,25 @@ SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
 }
 
 
-class ImageDataModule(LightningDataModule, ABC):
+class Derivable(ABC):  # noqa: B024 -- a subclass has abstract methods
+    """Base of abstract classes: calling one of them is an error that says what to call instead."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an object.
+
+        Raises:
+            TypeError: The class is abstract.
+        """
+        if inspect.isabstract(cls):
+            absent = " and ".join(sorted(cls.__abstractmethods__))
+            raise TypeError(
+                f"{cls.__name__} is abstract: it does not define {absent}. Choose a data set, such as "
+                f"ImageFolderDataModule, or define {absent} in a class of your own that is derived from it."
+            )
+        return super().__new__(cls)
+
+
+class ImageDataModule(LightningDataModule, Derivable):
     """Base of every image data set. A subclass says where its pixels are; this class does the rest.
 
     A batch is `(images, labels)`: float32 (N, C, H, W) in [-1, 1] and int64 (N,). A training batch holds one
@@ -60,16 +80,12 @@ class ImageDataModule(LightningDataModule, ABC):
         flip: bool = False,
     ) -> None:
         super().__init__()
-        at_least = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 1)}
-        for argument, (value, least) in {**at_least, "num_workers": (num_workers, 0)}.items():
-            if value < least:
-                raise ValueError(f"{argument} is {value}, but must be at least {least}.")
         self.image_shape = image_shape
         self.num_classes = num_classes
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.num_workers = num_workers
-        self.flip = flip
+        self.batch_size = read_count("batch_size", batch_size)
+        self.eval_batch_size = read_count("eval_batch_size", eval_batch_size)
+        self.num_workers = read_count("num_workers", num_workers, least=0)
+        self.flip = read_flag("flip", flip)
         self._datasets: dict[Split, PixelDataset] = {}
 
     @abstractmethod
@@ -93,12 +109,32 @@ class ImageDataModule(LightningDataModule, ABC):
     def fingerprint(self) -> str:
         """Names the data set, its size and its version: a cache key, together with the split."""
         digest = blake2b(f"{self.image_shape} {self.version}".encode(), digest_size=4).hexdigest()
-        return f"{self.name}-{self.image_shape[-1]}px-{digest}"
+        return f"{self.name}-{describe_size(*self.image_shape[1:])}px-{digest}"
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """What decides which images each batch of a run holds, by name; a run that is resumed keeps it."""
+        _, world_size = self._shard
+        return {"data": self.fingerprint, "batch_size of all devices": self.batch_size * world_size, "flip": self.flip}
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the splits of a stage."""
+        """Read the splits of a stage.
+
+        Raises:
+            ValueError: A split is empty, or has labels out of range.
+        """
         for split in SPLITS_OF_STAGE[stage]:
-            self.dataset(split)
+            self._check_labels(split)
+            if not len(self.dataset(split)) and not (stage in ("fit", None) and self.may_be_empty(split)):
+                raise ValueError(f"The {split} split of {self.name} is empty. {self.how_to_fill(split)}")
+
+    def may_be_empty(self, split: Split) -> bool:
+        """Whether the arguments ask for no image in a split, so that training goes without."""
+        return False
+
+    def how_to_fill(self, split: Split) -> str:
+        """What to do about an empty split, a sentence."""
+        return f"Let read({split!r}) return at least one image."
 
     def dataset(self, split: Split) -> PixelDataset:
         """The images of a split, read on first use."""
@@ -139,10 +175,12 @@ class ImageDataModule(LightningDataModule, ABC):
         rank, world_size = self._shard
         per_batch_size = n_critic * world_size
         if len(dataset) < self.batch_size * per_batch_size:
+            largest = len(dataset) // per_batch_size
             raise ValueError(
                 f"The training split of {self.name} holds {len(dataset)} images, less than one batch of "
                 f"{self.batch_size * per_batch_size}: batch_size {self.batch_size} x n_critic {n_critic} x "
-                f"{world_size} devices. Set batch_size to at most {len(dataset) // per_batch_size}."
+                f"{world_size} devices. "
+                + (f"Set batch_size to at most {largest}." if largest else f"Add images: {per_batch_size} or more.")
             )
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by seed_everything
         sampler = CountedSampler(
@@ -185,6 +223,15 @@ class ImageDataModule(LightningDataModule, ABC):
                 # Lightning converts before the transfer, when there are no floats yet.
                 return self.trainer.precision_plugin.convert_input(normal) if self.trainer else normal
         return batch
+
+    def _check_labels(self, split: Split) -> None:
+        labels, end = self.dataset(split).labels, max(1, self.num_classes)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < end:
+            wrong = int(labels.min() if labels.min() < 0 else labels.max())
+            raise ValueError(
+                f"The {split} split of {self.name} has the label {wrong}, but labels must be from 0 to {end - 1}: "
+                f"num_classes is {self.num_classes}. Correct the labels or num_classes."
+            )
 
     def _evaluation_loader(self, split: Split) -> BatchLoader:
         dataset = self.dataset(split)

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
+from datamodules.arguments import read_count, read_flag
 from datamodules.base import ImageDataModule, Split
 from datamodules.held_out import held_out
+from datamodules.regular_files import read_file
 
 
 class Form(NamedTuple):
@@ -53,7 +55,7 @@ class Form(NamedTuple):
         path = root / self.folder / name
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing. Copy the file there, or call prepare_data() to download it.")
-        content = path.read_bytes()
+        content = read_file(path)
         check_md5(path, content, self.md5s[name])
         return self.decode(content)
 
@@ -147,11 +149,9 @@ class CIFAR10DataModule(ImageDataModule):
 
     def __init__(self, root: str = "data", val_size: int = 5_000, download: bool = True, **kwargs: Any) -> None:
         super().__init__(image_shape=(3, 32, 32), num_classes=10, **kwargs)
-        if not 1 <= val_size < 50_000:
-            raise ValueError(f"val_size is {val_size}, but must be from 1 to 49999.")
         self.root = Path(root).expanduser()
-        self.val_size = val_size
-        self.download = download
+        self.val_size = read_count("val_size", val_size, most=49_999)
+        self.download = read_flag("download", download)
 
     @property
     def version(self) -> str:
@@ -160,7 +160,7 @@ class CIFAR10DataModule(ImageDataModule):
 
     @property
     def form(self) -> Form:
-        """The form of which most lies in root; of two that are complete, or absent, the binary one."""
+        """The form of which fewer files are missing in root; the binary one if it is the same number."""
         return min(BINARY, PYTHON, key=lambda form: len(form.missing(self.root)))
 
     @property
@@ -225,7 +225,7 @@ def unpack(archive: Path, form: Form, root: Path) -> None:
     Raises:
         ValueError: The archive is not the published one.
     """
-    check_md5(archive, archive.read_bytes(), form.archive_md5)
+    check_md5(archive, read_file(archive), form.archive_md5)
     (root / form.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".cifar10-", dir=root) as partial, tarfile.open(archive) as tar:
         tar.extractall(partial, filter="data")
@@ -243,7 +243,7 @@ def check_md5(path: Path, content: bytes, md5: str) -> None:
     if found != md5:
         page = f", a web page ({content.lstrip()[:40]!r} ...)" if content.lstrip()[:1] == b"<" else ""
         raise ValueError(
-            f"{path} holds {len(content):,} bytes with md5 {found}{page}, but expected was the published "
+            f"{path} holds {len(content):,} bytes with md5 {found}{page}, but should be the published "
             f"{path.name} with md5 {md5}. Move the file away and run again to download it, or copy the published "
             "file there."
         )

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
+from datamodules.arguments import ImageSize, read_flag, read_number
+from datamodules.base import Split
 from datamodules.decode import Decoder
 from datamodules.image_files import SPLITS, ImageFilesDataModule, Listing
 from datamodules.sources import SUFFIXES, ImageSource, encode, open_source
@@ -21,17 +23,20 @@ SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
 class ImageFolderDataModule(ImageFilesDataModule):
     """Images of any size, format and mode, in a folder with its sub-folders or in a .zip or .tar archive.
 
-    Each is turned as its camera was held, made RGB (transparent on white, of 16 bits the high byte, of an animation
-    the first frame), cut to its central square and resized. Where every image lies in a sub-folder of the top level,
-    the sub-folders are classes, numbered in the order of their names; a top folder that holds all is no class.
+    Each is turned as its camera was held, made RGB or grey (transparent on white, of an animation the first frame,
+    grey of 16 bits scaled by the range that the file declares), cut to the proportions of `image_size` and resized.
+    Where every image lies in a sub-folder of the top level, the sub-folders are classes, numbered in the order of their
+    names; a top folder that holds all is no class.
 
     Which split an image belongs to is a function of its path below `root` alone: adding images moves no other to
     another split.
 
     Args:
-        root: The folder or archive; it must be there, for it tells the number of classes.
-        image_size: Height and width in pixels.
-        crop: Side of the central square in pixels; None for the largest that an image has.
+        root: The folder or archive. It must exist already, because the number of classes is read from it.
+        image_size: Height and width in pixels: one number for both, or a pair [height, width].
+        crop: Side in pixels of the central square that is used of an image; None for the whole image. Cut out of that,
+            and resized, is the largest part that has the proportions of image_size.
+        channels: 3 for RGB, 1 for grey.
         val_fraction: Share of the validation images, in [0, 1).
         test_fraction: Share of the test images, in [0, 1); together with val_fraction less than 1.
         labels: Whether sub-folders are classes; if not, there are no labels.
@@ -57,29 +62,27 @@ class ImageFolderDataModule(ImageFilesDataModule):
     def __init__(
         self,
         root: str,
-        image_size: int = 64,
+        image_size: ImageSize = 64,
         crop: int | None = None,
+        channels: int = 3,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         labels: bool = True,
         **kwargs: Any,
     ) -> None:
-        self.fractions = {"val": val_fraction, "test": test_fraction}
-        for split, fraction in self.fractions.items():
-            if not 0 <= fraction < 1:
-                raise ValueError(f"{split}_fraction is {fraction}, but must be at least 0 and less than 1.")
-        if val_fraction + test_fraction >= 1:
-            raise ValueError(
-                f"val_fraction {val_fraction} and test_fraction {test_fraction} leave no training image: their sum "
-                "must be less than 1."
-            )
+        self.fractions = read_fractions(val_fraction, test_fraction)
+        decoder = Decoder(image_size, crop, channels=channels)
         self._source = open_source(Path(root).expanduser())
         if not self._source.files:
-            raise FileNotFoundError(f"{root} holds no image: no file ends in {', '.join(SUFFIXES)}.")
-        self._tops = top_folders(list(self._source.files), str(root)) if labels else None
+            found = f" ({'; '.join(self._source.faults[:3])})" if self._source.faults else ""
+            raise FileNotFoundError(
+                f"{root} holds no image{found}: no file ends in {', '.join(SUFFIXES)}. Put images there, or set root "
+                "to another folder or archive."
+            )
+        self._tops = top_folders(list(self._source.files), str(root)) if read_flag("labels", labels) else None
         self.classes = sorted(set(self._tops or ()))
         """Names of the classes, in the order of their numbers."""
-        super().__init__(root, Decoder(image_size, crop), len(self.classes), **kwargs)
+        super().__init__(root, decoder, len(self.classes), **kwargs)
 
     def open_source(self) -> ImageSource:
         """Find the files."""
@@ -104,14 +107,42 @@ class ImageFolderDataModule(ImageFilesDataModule):
             labels = torch.tensor([number[self._tops[index]] for index in order])
         return Listing([names[index] for index in order], parts, labels)
 
+    def may_be_empty(self, split: Split) -> bool:
+        """Whether the fraction of a split is 0."""
+        return self.fractions.get(split) == 0
+
+    def how_to_fill(self, split: Split) -> str:
+        """What to do about an empty split, a sentence."""
+        if split == "train":
+            return "Add images, or set val_fraction and test_fraction lower, or to 0 to do without those splits."
+        return f"Add images, or set {split}_fraction higher, or to 0 to do without that split in training."
+
     def _refuse_empty(self, counts: Sequence[int]) -> None:
         for split, count in zip(SPLITS, counts, strict=True):
-            if not count and self.fractions.get(split, 1) > 0:
+            if not count and not self.may_be_empty(split):
                 raise ValueError(
                     f"Of the {sum(counts)} images of {self.root} none falls to the {split} split (val_fraction "
-                    f"{self.fractions['val']}, test_fraction {self.fractions['test']}). Set the fraction of the split "
-                    "higher, or to 0 to do without it."
+                    f"{self.fractions['val']}, test_fraction {self.fractions['test']}). {self.how_to_fill(split)}"
                 )
+
+
+def read_fractions(val_fraction: float, test_fraction: float) -> dict[Split, float]:
+    """Check the shares of the validation and the test images.
+
+    Raises:
+        ValueError: One is out of its range, or they leave no training image.
+    """
+    fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
+    for split, fraction in fractions.items():
+        fractions[split] = read_number(f"{split}_fraction", fraction)
+        if not 0 <= fraction < 1:
+            raise ValueError(f"{split}_fraction is {fraction}, but must be at least 0 and less than 1.")
+    if val_fraction + test_fraction >= 1:
+        raise ValueError(
+            f"val_fraction {val_fraction} and test_fraction {test_fraction} leave no training image: their sum must be "
+            "less than 1."
+        )
+    return fractions
 
 
 def place_of(name: str) -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from datamodules.arguments import read_number
 from datamodules.points import PointDataModule
 
 
@@ -27,4 +28,4 @@ class GaussianDataModule(PointDataModule):
     name = "gaussian"
 
     def __init__(self, mean: float = 2.0, std: float = 0.5, **kwargs: Any) -> None:
-        super().__init__(torch.tensor([[mean]], dtype=torch.float64), std, **kwargs)
+        super().__init__(torch.tensor([[read_number("mean", mean)]], dtype=torch.float64), std, **kwargs)

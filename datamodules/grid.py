@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from datamodules.arguments import read_count, read_positive
 from datamodules.points import PointDataModule
 
 
@@ -27,7 +28,6 @@ class GridDataModule(PointDataModule):
     name = "grid"
 
     def __init__(self, side: int = 5, extent: float = 4.0, std: float = 0.05, **kwargs: Any) -> None:
-        if side < 2 or extent <= 0:
-            raise ValueError(f"side and extent are {side} and {extent}, but must be at least 2 and above 0.")
-        places = torch.linspace(-extent, extent, side, dtype=torch.float64)
+        end = read_positive("extent", extent)
+        places = torch.linspace(-end, end, read_count("side", side, least=2), dtype=torch.float64)
         super().__init__(torch.cartesian_prod(places, places), std, **kwargs)

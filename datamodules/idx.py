@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from datamodules.regular_files import read_file
+
 
 class IdxFile(NamedTuple):
     """A published file of bytes, uncompressed.
@@ -55,13 +57,13 @@ class IdxFile(NamedTuple):
                 f"{folder / self.name} is missing, and so is its .gz. Copy the file there, or call prepare_data() "
                 "to download it."
             )
-        content = path.read_bytes()
+        content = read_file(path)
         if path.suffix == ".gz":
             with suppress(OSError, EOFError, zlib.error):  # a damaged archive is described below
                 content = gzip.decompress(content)
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != self.md5:
             raise ValueError(
-                f"{path} holds {self.describe(content)}, but expected was the published {self.name}: "
+                f"{path} holds {self.describe(content)}, but should be the published {self.name}: "
                 f"{self.size:,} bytes of shape {self.shape} with md5 {self.md5}. Move the file away and run "
                 "again to download it, or copy the published file there."
             )

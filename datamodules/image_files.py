@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datamodules.base import SPLITS_OF_STAGE, ImageDataModule, Split
 from datamodules.decode import Decoder, decode_all
-from datamodules.pixel_cache import CachedPixels, PixelCache
+from datamodules.pixel_cache import CachedPixels, PixelCache, dim_message
 from datamodules.pixels import MappedDataset
 from datamodules.report import DataCheck
 from datamodules.sources import ImageSource
@@ -28,8 +28,8 @@ class Listing(NamedTuple):
         names: Names of N files, as the source has them.
         parts: (N,) int64, ascending: the split of each as a position in `SPLITS`.
         labels: (N,) int64.
-        missing: Which files should be there besides and are not, in words.
-        unknown: Which files are there besides, but belong to no split, in words.
+        missing: Which other files should be there but are not, in words.
+        unknown: Which other files are there but belong to no split, in words.
     """
 
     names: list[str]
@@ -56,8 +56,8 @@ class ImageFilesDataModule(ImageDataModule):
         decoder: Makes the pixels of a file.
         num_classes: Number of classes, 0 where there are no labels.
         cache_dir: Folder of the cache; None for the above.
-        on_error: What an image does that is missing, damaged, too small or in no list: "raise" an error that names it,
-            or "skip" it, with a warning that counts them.
+        on_error: What to do about images that are missing, damaged, too small or in no list: "raise" an error that
+            names the first, or "skip" them, with a warning that counts them.
         **kwargs: `batch_size`, `eval_batch_size`, `num_workers`, `flip`, see :class:`ImageDataModule`.
 
     Raises:
@@ -73,7 +73,7 @@ class ImageFilesDataModule(ImageDataModule):
         on_error: Literal["raise", "skip"] = "raise",
         **kwargs: Any,
     ) -> None:
-        super().__init__((3, decoder.size, decoder.size), num_classes, **kwargs)
+        super().__init__(decoder.image_shape, num_classes, **kwargs)
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error is {on_error!r}, but must be 'raise' or 'skip'.")
         self.root = Path(root).expanduser()
@@ -95,8 +95,8 @@ class ImageFilesDataModule(ImageDataModule):
         """List the images of all splits, with their labels.
 
         Raises:
-            FileNotFoundError: There is no image, or what says which there are is missing.
-            ValueError: What says which images there are is damaged.
+            FileNotFoundError: There is no image, or a table that is needed is missing.
+            ValueError: A table is damaged, or a split has no image.
         """
 
     @cached_property
@@ -121,11 +121,17 @@ class ImageFilesDataModule(ImageDataModule):
         Raises:
             ValueError: Images are missing, unknown or damaged, and not to be skipped.
         """
-        problems = ". ".join(filter(None, [self.listing.missing, self.listing.unknown]))
+        faults = self.source.faults
+        more = f", and {len(faults) - 1:,} more are no files" if len(faults) > 1 else ""
+        fault = f"{faults[0]}{more}" if faults else ""
+        problems = ". ".join(filter(None, [self.listing.missing, self.listing.unknown, fault]))
         if problems and not self.skips_errors:
-            raise ValueError(f"{problems}. Make the set complete, or set on_error to skip, which takes what there is.")
+            raise ValueError(
+                f"{problems}. Add what is missing and remove what does not belong, or set on_error to skip, which uses "
+                "the other images."
+            )
         if problems:
-            rank_zero_warn(f"{problems}. What there is is taken.")
+            rank_zero_warn(f"{problems}. The other images are used.")
         return self.cache.find_or_build(self.skips_errors)
 
     @property
@@ -154,7 +160,7 @@ class ImageFilesDataModule(ImageDataModule):
         part = SPLITS.index(split)
         first, end = torch.searchsorted(parts, torch.tensor([part, part + 1])).tolist()
         own_labels = labels[first:end].clone()  # a slice is pickled with all that it is a slice of
-        return MappedDataset(self.cached.path, self.cached.image_shape, first, own_labels)
+        return MappedDataset(self.cached.path, self.cached.shape, first, own_labels)
 
     def check(self, deep: bool = False) -> DataCheck:
         """Look at the files without changing any, and without making the cache.
@@ -164,16 +170,17 @@ class ImageFilesDataModule(ImageDataModule):
         """
         try:
             present = self.describe_files()
-            damaged = self.find_damaged() if deep else ()
-            is_cached = self.cache.find() is not None
+            cached = self.cache.find()
+            damaged, remarks = self._decode() if deep else ((), cached.remarks if cached else {})
         except FileNotFoundError as error:
             return DataCheck(self.name, missing=(str(error),))
         except (OSError, ValueError) as error:
             return DataCheck(self.name, damaged=(str(error),))
         missing, unknown = (tuple(filter(None, [found])) for found in (self.listing.missing, self.listing.unknown))
-        decoded = "every image was decoded" if deep else "no image was decoded: a deep check does"
-        notes = (decoded, f"the cache {self.cache.key} is {'there' if is_cached else 'not made yet'}")
-        return DataCheck(self.name, present, missing, (*unknown, *damaged), notes)
+        decoded = "every image was decoded" if deep else "no image was decoded; a deep check decodes all"
+        dim = (dim_message(self.source, remarks),) if remarks else ()
+        notes = (decoded, f"the cache {self.cache.key} is {'there' if cached else 'not made yet'}", *dim)
+        return DataCheck(self.name, present, missing, (*unknown, *self.source.faults, *damaged), notes)
 
     def describe_files(self) -> tuple[str, ...]:
         """Count the files and the images of each split, a line each.
@@ -189,11 +196,20 @@ class ImageFilesDataModule(ImageDataModule):
             *(f"{split}: {count:,} images" for split, count in zip(SPLITS, counts, strict=True)),
         )
 
-    def find_damaged(self) -> tuple[str, ...]:
-        """Decode every image, and say what is wrong with those that cannot be used, a line each."""
-        names = self.listing.names
-        results = zip(names, decode_all(self.source, names, self.decoder), strict=True)
-        return tuple(f"{self.source.path / name} {result}" for name, result in results if isinstance(result, str))
+    def _decode(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Decode every image.
+
+        Returns:
+            What is wrong with those that cannot be used, a line each; and what is odd about others, by their names.
+        """
+        damaged, remarks = [], {}
+        decoded = decode_all(self.source, self.listing.names, self.decoder)
+        for name, (pixels, remark) in zip(self.listing.names, decoded, strict=True):
+            if pixels is None:
+                damaged.append(f"{self.source.path / name} {remark}")
+            elif remark:
+                remarks[name] = remark
+        return tuple(damaged), remarks
 
     def _cache_folders(self) -> list[Path]:
         """Where the cache may lie, the preferred folder first."""

@@ -11,14 +11,14 @@ from datamodules.pixels import Batch, PixelDataset, normalize
 class BatchLoader:
     """Loader of finished batches that Lightning takes exactly as it is.
 
-    It holds a `DataLoader` and is none: Lightning would replace the sampler of one (for several processes, for
+    It holds a `DataLoader` but is not one: Lightning would replace the sampler of one (for several processes, for
     `overfit_batches`) and advise more workers, which slow an in-memory set down. It has `state_dict` because
     Lightning asks that of a loader that may be resumed in the middle of an epoch; the state is empty, for the
     sampler counts.
 
     Whoever iterates it gets images float32 in [-1, 1]. Only in the run of the trainer in which it was made are they
     uint8 pixels: a quarter of the bytes goes to the device, and :meth:`ImageDataModule.on_after_batch_transfer` makes
-    the floats there. Not so in a run that was given the loader without its data module, for it does not call that.
+    the floats there. A run that was given the loader without its data module does not call that, and gets floats.
 
     Args:
         dataset: Indexed by the lists that the sampler yields.

@@ -1,7 +1,6 @@
 """MNIST (LeCun, Cortes and Burges, 1998): the full set, and the sample that comes with the package."""
 
 import hashlib
-import io
 import tempfile
 from abc import abstractmethod
 from http.client import HTTPException
@@ -10,13 +9,15 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 import torchvision
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from datamodules.arguments import as_integer, read_count, read_flag
 from datamodules.base import ImageDataModule, Split
+from datamodules.formats import open_image
 from datamodules.held_out import held_out
 from datamodules.idx import IdxFile
+from datamodules.regular_files import read_file
 
 Source = Literal["train", "test"]
 
@@ -68,12 +69,9 @@ class DigitDataModule(ImageDataModule):
     """Name of the published set, for messages."""
 
     def __init__(self, train_size: int, image_size: int, val_size: int, **kwargs: Any) -> None:
-        super().__init__(image_shape=(1, image_size, image_size), num_classes=10, **kwargs)
-        if image_size not in (28, 32):
-            raise ValueError(f"image_size is {image_size}, but {self.title} is made in 28 or 32 (a black border).")
-        if not 1 <= val_size < train_size:
-            raise ValueError(f"val_size is {val_size}, but must be from 1 to {train_size - 1}.")
-        self.val_size = val_size
+        side = read_digit_size(image_size, self.title)
+        super().__init__(image_shape=(1, side, side), num_classes=10, **kwargs)
+        self.val_size = read_count("val_size", val_size, most=train_size - 1)
 
     @abstractmethod
     def read_digits(self, source: Source) -> tuple[Tensor, Tensor]:
@@ -125,7 +123,7 @@ class MNISTDataModule(DigitDataModule):
     ) -> None:
         super().__init__(self.files["train"][0].shape[0], image_size, val_size, **kwargs)
         self.folder = Path(root).expanduser() / self.downloader.__name__ / "raw"
-        self.download = download
+        self.download = read_flag("download", download)
 
     @property
     def files(self) -> dict[Source, tuple[IdxFile, IdxFile]]:
@@ -193,6 +191,18 @@ class MNISTSampleDataModule(DigitDataModule):
         return pixels, torch.arange(10, dtype=torch.uint8).repeat_interleave(len(pixels) // 10)
 
 
+def read_digit_size(image_size: Any, title: str = "MNIST") -> int:
+    """Check the size of the digits of a published set.
+
+    Raises:
+        ValueError: It is neither 28 nor 32.
+    """
+    side = as_integer(image_size)
+    if side not in (28, 32):
+        raise ValueError(f"image_size is {image_size!r}, but {title} is made in 28 or 32 (with a black border).")
+    return side
+
+
 def download(folder: Path, files: list[IdxFile], downloader: type[torchvision.datasets.MNIST]) -> None:
     """Download files with torchvision; each appears in the folder whole or not at all.
 
@@ -228,13 +238,13 @@ def read_sheet(folder: Path, sheet: Sheet) -> Tensor:
     path = folder / sheet.name
     if not path.is_file():
         raise FileNotFoundError(f"{path}, a part of this package, is missing. Install the package again.")
-    content = path.read_bytes()
+    content = read_file(path)
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != sheet.md5:
         raise ValueError(
-            f"{path}, a part of this package, holds {len(content):,} bytes with md5 {md5}, but expected was "
+            f"{path}, a part of this package, holds {len(content):,} bytes with md5 {md5}, but should have "
             f"{sheet.md5}. Install the package again."
         )
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(content) as image:
         pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return pixels.view(sheet.side, 28, sheet.side, 28).transpose(1, 2).reshape(-1, 28, 28)

@@ -1,4 +1,4 @@
-"""Pixels decoded once: a memory-mapped uint8 array on disk, which is there whole or not at all."""
+"""Pixels decoded once: a memory-mapped uint8 array on disk, which is either complete or not there."""
 
 import errno
 import json
@@ -18,13 +18,15 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
+from datamodules.arguments import describe_size
 from datamodules.decode import Decoder, decode_all
-from datamodules.pixels import map_pixels
+from datamodules.pixels import MappedFile
 from datamodules.sources import ImageSource, encode
 
-LAYOUT_VERSION = 2
-"""Counts the changes of what a decoded pixel is, and of how a cache lies on disk."""
+LAYOUT_VERSION = 3
+"""Raised by one with each change of what a decoded pixel is, or of how a cache is laid out on disk."""
 PARTIAL = ".partial"
+UNWRITABLE = "no files can be made in"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -33,28 +35,40 @@ class CachedPixels(NamedTuple):
 
     Args:
         path: File of the pixels of N images, one image after the other.
-        image_shape: (3, size, size).
+        image_shape: (C, H, W).
         kept: (N,) int64, ascending: which of the named files these are.
         skipped: The other files, and what is wrong with each.
+        remarks: Those of the files that were kept that are odd, and what is odd about each.
     """
 
     path: Path
     image_shape: tuple[int, int, int]
     kept: Tensor
     skipped: dict[str, str]
+    remarks: dict[str, str]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return (len(self.kept), *self.image_shape)
 
     @property
     def pixels(self) -> Tensor:
-        """(N, 3, size, size) uint8, memory-mapped; not to be written to."""
-        return map_pixels(self.path, self.image_shape)
+        """(N, C, H, W) uint8, memory-mapped; not to be written to.
+
+        Raises:
+            FileNotFoundError: The file is not there any more.
+            ValueError: It is not of this shape any more.
+        """
+        return MappedFile(self.path, torch.Size(self.shape).numel()).tensor.view(self.shape)
 
 
 class PixelCache:
     """The pixels of image files, decoded by all cores on first use and memory-mapped from then on.
 
     A cache is a folder of its own, named after all that decides its pixels. It is written under another name, and
-    renamed when it is complete: what a crash leaves behind is never used, and is deleted by the next build. One
-    process builds, also among several jobs; the others wait for it. Nothing refers to a cache: delete it at any time.
+    renamed when it is complete: what a crash leaves behind is never used, and the next build deletes it. Of several
+    processes or jobs one builds, and the others wait for it. A cache may be deleted at any time.
 
     Args:
         folders: Where caches may lie. The first that can be written to takes a new one.
@@ -71,10 +85,10 @@ class PixelCache:
         self.source = source
         self.names = names
         self.decoder = decoder
-        self.image_shape = (3, decoder.size, decoder.size)
+        self.image_shape = decoder.image_shape
         digest = blake2b(f"{LAYOUT_VERSION} {source.fingerprint} {decoder}".encode(), digest_size=8)
         digest.update(encode("\n".join(names)))
-        self.key = f"{name}-{decoder.size}px-{digest.hexdigest()}"
+        self.key = f"{name}-{describe_size(*self.image_shape[1:])}px-{digest.hexdigest()}"
 
     @property
     def size(self) -> int:
@@ -106,19 +120,22 @@ class PixelCache:
             self._refuse(*next(iter(cached.skipped.items())))
         if cached.skipped:
             rank_zero_warn(skip_message(self.source, cached.skipped, len(self.names)))
+        if cached.remarks:
+            rank_zero_warn(dim_message(self.source, cached.remarks))
         return cached
 
     def _open(self, path: Path) -> CachedPixels | None:
+        """Open a cache; None if it is not there, or damaged: it is then built again."""
         try:
             found = json.loads((path / "cache.json").read_text())
-            shape = (len(self.names) - len(found["skipped"]), *self.image_shape)
-            if found["layout"] != LAYOUT_VERSION or (path / "pixels").stat().st_size != torch.Size(shape).numel():
-                return None
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):  # damaged: built again
+            skipped, remarks = dict(found["skipped"]), dict(found["remarks"])
+            kept = [index for index, name in enumerate(self.names) if name not in skipped]
+            cached = CachedPixels(path / "pixels", self.image_shape, torch.tensor(kept), skipped, remarks)
+            is_current = found["layout"] == LAYOUT_VERSION
+            is_whole = cached.path.stat().st_size == torch.Size(cached.shape).numel()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError):
             return None
-        skipped = set(found["skipped"])
-        kept = [index for index, name in enumerate(self.names) if name not in skipped]
-        return CachedPixels(path / "pixels", self.image_shape, torch.tensor(kept), found["skipped"])
+        return cached if is_current and is_whole else None
 
     def _build(self, folder: Path, skip_damaged: bool) -> CachedPixels:
         for stale in (*folder.glob(f"*{PARTIAL}"), folder / self.key):  # who made them died: the lock is ours
@@ -128,9 +145,9 @@ class PixelCache:
         partial = folder / f"{self.key}{PARTIAL}"
         try:
             partial.mkdir()
-            skipped = self._write(partial / "pixels", skip_damaged)
+            skipped, remarks = self._write(partial / "pixels", skip_damaged)
             with (partial / "cache.json").open("w") as file:
-                json.dump({"layout": LAYOUT_VERSION, "skipped": skipped}, file)
+                json.dump({"layout": LAYOUT_VERSION, "skipped": skipped, "remarks": remarks}, file)
                 sync(file)
             partial.rename(folder / self.key)
         except OSError as error:
@@ -144,28 +161,30 @@ class PixelCache:
             raise OSError(f"{folder / self.key} was written, but cannot be opened. Check the disk.")
         return cached
 
-    def _write(self, path: Path, skip_damaged: bool) -> dict[str, str]:
+    def _write(self, path: Path, skip_damaged: bool) -> tuple[dict[str, str], dict[str, str]]:
         """Write the pixels of all files that are not damaged.
 
         Returns:
-            The damaged files, and what is wrong with each.
+            The damaged files, and what is wrong with each; and the others that are odd, and what is odd about each.
         """
         skipped: dict[str, str] = {}
+        remarks: dict[str, str] = {}
         decoded = decode_all(self.source, self.names, self.decoder)
         bar = Tqdm(total=len(self.names), unit=" images", desc="Decoding", disable=None)  # None: on a terminal only
         with path.open("wb") as file, bar:
-            for name, result in zip(self.names, decoded, strict=True):
+            for name, (pixels, remark) in zip(self.names, decoded, strict=True):
                 bar.update()
-                if not isinstance(result, str):
-                    file.write(result.data)
-                elif skip_damaged:
-                    skipped[name] = result
+                if pixels is None and not skip_damaged:
+                    self._refuse(name, remark)
+                elif pixels is None:
+                    skipped[name] = remark
                 else:
-                    self._refuse(name, result)
+                    file.write(pixels.data)
+                    remarks |= {name: remark} if remark else {}
             sync(file)
         if len(skipped) == len(self.names):
             raise ValueError(f"None of the {len(self.names)} images of {self.source.path} can be used: {skipped}")
-        return skipped
+        return skipped, remarks
 
     def _refuse(self, name: str, reason: str) -> None:
         raise ValueError(
@@ -194,6 +213,16 @@ def skip_message(source: ImageSource, skipped: dict[str, str], total: int, shown
     return f"Skipped {len(skipped):,} of {total:,} images:{first}{more}"
 
 
+def dim_message(source: ImageSource, remarks: dict[str, str]) -> str:
+    """Name the first of the images that are dim, and count the others."""
+    name, remark = next(iter(remarks.items()))
+    more = f", and so do {len(remarks) - 1:,} more images" if len(remarks) > 1 else ""
+    return (
+        f"{source.path / name} {remark}{more}: scaled by that range, it comes out nearly black. Save such images with "
+        "8 bits, or with values that fill the range."
+    )
+
+
 def first_writable(folders: Sequence[Path]) -> Path:
     """Choose the first folder in which files can be made, and make it; warn if it is not the very first.
 
@@ -210,11 +239,11 @@ def first_writable(folders: Sequence[Path]) -> Path:
             reasons.append(f"{folder} ({error.strerror})")
             continue
         if reasons:
-            rank_zero_warn(f"The cache of decoded images lies in {folder}: not writable is {', '.join(reasons)}.")
+            rank_zero_warn(f"The cache of decoded images lies in {folder}, because {UNWRITABLE} {', '.join(reasons)}.")
         return folder
     raise PermissionError(
-        f"No cache of decoded images can be made, for not writable is {', '.join(reasons)}. Set cache_dir to a folder "
-        "that is."
+        f"No cache of decoded images can be made, because {UNWRITABLE} {', '.join(reasons)}. Set cache_dir to a folder "
+        "in which you may make files."
     )
 
 
@@ -225,7 +254,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        rank_zero_info(f"Waiting for another process, which makes {what}.")
+        rank_zero_info(f"Waiting for another process, which is making {what}.")
         lock.acquire()
     try:
         yield

@@ -1,5 +1,7 @@
 """Images as uint8 pixels, indexed by whole batches, and the one place where they become floats in [-1, 1]."""
 
+import mmap
+import os
 import warnings
 from pathlib import Path
 
@@ -62,36 +64,79 @@ class MappedDataset(PixelDataset):
 
     Args:
         path: File of nothing but the pixels of images, one image after the other.
-        image_shape: (C, H, W).
+        shape: (N, C, H, W) of all images in the file.
         first: Position in the file of the first image that is taken.
-        labels: (N,) int64, of it and those that follow.
+        labels: int64, of it and those that follow: one for each image that is taken.
 
     Raises:
         FileNotFoundError: There is no such file, or no longer.
-        ValueError: It holds fewer images.
+        ValueError: The file is not of the size that `shape` asks for.
     """
 
-    def __init__(self, path: Path, image_shape: tuple[int, int, int], first: int, labels: Tensor) -> None:
-        super().__init__(map_pixels(path, image_shape)[first : first + len(labels)], labels)
+    def __init__(self, path: Path, shape: tuple[int, int, int, int], first: int, labels: Tensor) -> None:
         self.path = path.absolute()  # the other process may stand in another folder
-        self.image_shape = image_shape
+        self.shape = shape
         self.first = first
+        self.mapped = MappedFile(self.path, torch.Size(shape).numel())
+        super().__init__(self.mapped.tensor.view(shape)[first : first + len(labels)], labels)
 
-    def __reduce__(self) -> tuple[type["MappedDataset"], tuple[Path, tuple[int, int, int], int, Tensor]]:
+    def __getitem__(self, indices: list[int]) -> Batch:
+        """The batch of these images, see :class:`PixelDataset`.
+
+        Raises:
+            ValueError: The size of the file has changed since it was mapped.
+        """
+        self.mapped.check()
+        return super().__getitem__(indices)
+
+    def __reduce__(self) -> tuple[type["MappedDataset"], tuple[Path, tuple[int, int, int, int], int, Tensor]]:
         """Map the file again."""
-        return MappedDataset, (self.path, self.image_shape, self.first, self.labels)
+        return MappedDataset, (self.path, self.shape, self.first, self.labels)
 
 
-def map_pixels(path: Path, image_shape: tuple[int, int, int]) -> Tensor:
-    """Map a file of nothing but pixels into memory.
+class MappedFile:
+    """A file that is memory-mapped, and is checked: reading beyond the end of one that was cut would end the process.
 
-    Returns:
-        (N, C, H, W) uint8, as many as the file holds. Writing to it ends the process.
+    Args:
+        path: The file.
+        size: Bytes that it must hold.
+
+    Attributes:
+        tensor: (size,) uint8. Writing to it ends the process.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no longer.
+        ValueError: It is not of this size.
     """
-    mapped = np.memmap(path, np.uint8, mode="r").reshape(-1, *image_shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the tensor must not be written to
-        return torch.from_numpy(mapped)
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+        try:
+            with path.open("rb") as file:
+                self._check(os.fstat(file.fileno()).st_size)
+                self.mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{path} is not there any more. Start again: it is built anew.") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the tensor must not be written to
+            self.tensor = torch.frombuffer(self.mapping, dtype=torch.uint8)
+
+    def check(self) -> None:
+        """Check that the file, which may have been deleted by now, still has its size.
+
+        Raises:
+            ValueError: It has another.
+        """
+        self._check(self.mapping.size())
+
+    def _check(self, found: int) -> None:
+        if found != self.size:
+            raise ValueError(
+                f"{self.path} has {found:,} bytes, but must have {self.size:,}: it was "
+                f"{'cut' if found < self.size else 'added to'} after it was made. Delete the folder {self.path.parent} "
+                "and start again: it is built anew."
+            )
 
 
 def normalize(batch: Batch) -> Batch:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from datamodules.arguments import read_count, read_positive
 from datamodules.base import ImageDataModule, Split
 from datamodules.pixels import Batch, PixelDataset
 
@@ -69,18 +70,12 @@ class PointDataModule(ImageDataModule):
         num_modes, dimensions = modes.shape
         classes = num_modes if num_modes > 1 else 0
         super().__init__((1, 1, dimensions), classes, batch_size, eval_batch_size, num_workers)
-        for argument, value in {"num_train": num_train, "num_val": num_val, "num_test": num_test}.items():
-            if value < 1:
-                raise ValueError(f"{argument} is {value}, but must be at least 1.")
-        if std <= 0:
-            raise ValueError(f"std is {std}, but must be above 0.")
-        if seed < 0:
-            raise ValueError(f"seed is {seed}, but must be at least 0.")
+        counts: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
+        self.counts = {split: read_count(f"num_{split}", count) for split, count in counts.items()}
         self.modes = modes.double()
-        self.std = std
-        self.scale = float(self.modes.abs().max()) + 6 * std
-        self.seed = seed
-        self.counts: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
+        self.std = read_positive("std", std)
+        self.scale = float(self.modes.abs().max()) + 6 * self.std
+        self.seed = read_count("seed", seed, least=0)
 
     @property
     def version(self) -> str:
@@ -96,7 +91,7 @@ class PointDataModule(ImageDataModule):
         """
         count, (num_modes, dimensions) = self.counts[split], self.modes.shape
         generator = torch.Generator().manual_seed(3 * self.seed + SPLITS.index(split))
-        # Not torch.randn, whose last numbers depend on how many are drawn. One in 500 million is cut, at 6.
+        # Not torch.randn, whose last numbers depend on how many are drawn. One in 500 million is clipped, to 6.
         uniform = torch.rand(count, dimensions, dtype=torch.float64, generator=generator)
         noise = torch.special.ndtri(uniform).clamp_(-6, 6)
         labels = torch.arange(count) % num_modes

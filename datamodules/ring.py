@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from datamodules.arguments import read_count, read_positive
 from datamodules.points import PointDataModule
 
 
@@ -31,7 +32,8 @@ class RingDataModule(PointDataModule):
     name = "ring"
 
     def __init__(self, num_modes: int = 8, radius: float = 2.0, std: float = 0.02, **kwargs: Any) -> None:
-        if num_modes < 1 or radius <= 0:
-            raise ValueError(f"num_modes and radius are {num_modes} and {radius}, but must be at least 1 and above 0.")
-        angles = 2 * math.pi * torch.arange(num_modes, dtype=torch.float64) / num_modes
-        super().__init__(radius * torch.stack([angles.cos(), angles.sin()], dim=1), std, **kwargs)
+        count = read_count("num_modes", num_modes)
+        angles = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
+        super().__init__(
+            read_positive("radius", radius) * torch.stack([angles.cos(), angles.sin()], dim=1), std, **kwargs
+        )

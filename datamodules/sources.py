@@ -11,6 +11,8 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
+from datamodules.regular_files import permitted, read_file, stat_file
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -25,12 +27,12 @@ def is_image_name(name: str) -> bool:
 
 
 def is_hidden(part: str) -> bool:
-    """Whether a file or folder of this name is none of the user's own."""
+    """Whether a file or folder of this name is the system's, not the user's."""
     return part.startswith(".") or part == "__MACOSX"
 
 
 def encode(text: str) -> bytes:
-    """UTF-8, also of file names that were not."""
+    """UTF-8, also of file names that are no valid text."""
     return text.encode(errors="surrogateescape")
 
 
@@ -40,10 +42,12 @@ class FileStamp(NamedTuple):
     Args:
         size: Bytes.
         mark: Changes with the content: the time of modification, or a checksum.
+        fault: Why it is no file that can be read, going on from its name; empty if it is one.
     """
 
     size: int
     mark: str
+    fault: str = ""
 
 
 class ImageSource(ABC):
@@ -59,13 +63,22 @@ class ImageSource(ABC):
     @cached_property
     def files(self) -> dict[str, FileStamp]:
         """The image files by name, in order, with / between folders."""
-        return dict(sorted((name, stamp) for name, stamp in self.list_files() if is_image_name(name)))
+        return {name: stamp for name, stamp in self._listed if not stamp.fault}
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """What is named like an image but is no file, such as a named pipe: each path, and what it is, in words."""
+        return tuple(f"{self.path / name} {stamp.fault}" for name, stamp in self._listed if stamp.fault)
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all names, sizes and marks; known without reading the files."""
         lines = (f"{name}/{stamp.size}/{stamp.mark}" for name, stamp in self.files.items())
         return blake2b(encode("\n".join(lines)), digest_size=8).hexdigest()
+
+    @cached_property
+    def _listed(self) -> list[tuple[str, FileStamp]]:
+        return sorted((name, stamp) for name, stamp in self.list_files() if is_image_name(name))
 
     @abstractmethod
     def list_files(self) -> Iterator[tuple[str, FileStamp]]:
@@ -85,21 +98,20 @@ class FolderSource(ImageSource):
     """The files below a folder; links are followed, each folder is entered once."""
 
     def list_files(self) -> Iterator[tuple[str, FileStamp]]:
-        """Yield the files, marked with their time of modification."""
+        """Yield the files, marked with their time of modification; a folder that is called like an image is a fault."""
         root = os.fspath(self.path)
         entered = {_identity(root)}
-        for folder, subfolders, names in os.walk(root, onerror=_raise, followlinks=True):
-            visible = sorted(name for name in subfolders if not is_hidden(name))
-            subfolders[:] = [name for name in visible if _is_new(_identity(f"{folder}/{name}"), entered)]
-            below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
-            for name in filter(is_image_name, names):
-                stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 -- of 200,000 files; a Path each takes as long again
-                yield (name if below == "." else f"{below}/{name}"), FileStamp(stat.st_size, str(stat.st_mtime_ns))
+        with permitted(root):
+            for folder, subfolders, names in os.walk(root, onerror=_raise, followlinks=True):
+                visible = sorted(name for name in subfolders if not is_hidden(name) and not is_image_name(name))
+                below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
+                for name in filter(is_image_name, (*names, *subfolders)):
+                    yield (name if below == "." else f"{below}/{name}"), _stamp(f"{folder}/{name}")
+                subfolders[:] = [name for name in visible if _is_new(_identity(f"{folder}/{name}"), entered)]
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
-        with open(f"{self.path}/{name}", "rb") as file:  # noqa: PTH123 -- as above
-            return file.read()
+        return read_file(f"{self.path}/{name}")
 
 
 class ZipSource(ImageSource):
@@ -180,16 +192,24 @@ def open_source(path: Path) -> ImageSource:
 
     Raises:
         FileNotFoundError: There is nothing at the path.
+        PermissionError: It may not be read.
         ValueError: It is no folder and no archive, or an archive that is refused.
     """
-    if path.is_dir():
-        return FolderSource(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: there is no such folder or archive of images.")
-    if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
-        return ZipSource(path)
-    if ".tar" in path.suffixes or path.suffix.lower() in (".tgz", ".tbz", ".txz"):
-        return TarSource(path)
+    with permitted(path):
+        if path.is_dir():
+            return FolderSource(path)
+        try:
+            stat_file(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{path} is missing: there is no such folder or archive of images.") from error
+        except ValueError as error:
+            raise ValueError(
+                f"{path} {error}. Set root to a folder, or to a .zip or .tar archive, of images."
+            ) from error
+        if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+            return ZipSource(path)
+        if ".tar" in path.suffixes or path.suffix.lower() in (".tgz", ".tbz", ".txz"):
+            return TarSource(path)
     raise ValueError(f"{path} is neither a folder nor a .zip or .tar archive of images.")
 
 
@@ -208,6 +228,14 @@ def refuse_escapes(path: Path, names: Iterable[str]) -> None:
                 f"{path} was refused: its member {name!r} points out of the archive. Nothing was read or extracted; "
                 "get the archive from a source that you trust."
             )
+
+
+def _stamp(path: str) -> FileStamp:
+    try:
+        found = stat_file(path)
+    except ValueError as error:
+        return FileStamp(0, "", str(error))
+    return FileStamp(found.st_size, str(found.st_mtime_ns))
 
 
 def _identity(folder: str) -> tuple[int, int]:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datamodules.arguments import read_count
 from datamodules.base import ImageDataModule, Split
-from datamodules.mnist import DigitDataModule, MNISTDataModule, MNISTSampleDataModule
+from datamodules.mnist import DigitDataModule, MNISTDataModule, MNISTSampleDataModule, read_digit_size
 from datamodules.pixels import Batch, PixelDataset
 from datamodules.report import DataCheck
 
@@ -89,13 +90,12 @@ class StackedMNISTDataModule(ImageDataModule):
         download: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(image_shape=(3, image_size, image_size), num_classes=1000, **kwargs)
-        self.counts: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
-        for split, count in self.counts.items():
-            if count < 1:
-                raise ValueError(f"num_{split} is {count}, but must be at least 1.")
+        side = read_digit_size(image_size)
+        super().__init__(image_shape=(3, side, side), num_classes=1000, **kwargs)
+        counts: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
+        self.counts = {split: read_count(f"num_{split}", count) for split, count in counts.items()}
         self.digits: DigitDataModule = (
-            MNISTSampleDataModule(image_size) if root is None else MNISTDataModule(root, image_size, download=download)
+            MNISTSampleDataModule(side) if root is None else MNISTDataModule(root, side, download=download)
         )
 
     @property

@@ -1,32 +1,30 @@
-"""Generative adversarial networks for PyTorch Lightning; ``__all__`` names every GAN of the catalogue."""
+"""Generative adversarial networks for PyTorch Lightning; ``__all__`` names every GAN of the catalogue.
 
-from pathlib import Path
+The catalogue is imported when something of it is first asked for: ``gan-lightning --help`` need not wait for it.
+"""
 
-from gan_lightning import modules
-from gan_lightning.base import AdversarialModule
-from gan_lightning.engine.checkpoints import read_checkpoint
-from gan_lightning.modules import *  # noqa: F403
-from gan_lightning.parts import find_class
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from gan_lightning.version import __version__ as __version__
 
-__all__ = list(modules.__all__)
+if TYPE_CHECKING:
+    from gan_lightning.loading import load as load
+    from gan_lightning.modules import *  # noqa: F403
 
 
-def load(path: str | Path) -> AdversarialModule:
-    """Build the GAN that a checkpoint holds, whichever it is, in evaluation mode, on the CPU.
+def __getattr__(name: str) -> Any:
+    """A GAN of the catalogue by its name, their names as ``__all__``, or ``load``."""
+    if name == "load":
+        return import_module("gan_lightning.loading").load
+    modules = import_module("gan_lightning.modules")
+    if name == "__all__":
+        return list(modules.__all__)
+    if name in modules.__all__:
+        return getattr(modules, name)
+    raise AttributeError(f"gan_lightning has no attribute '{name}'. Its GANs are {', '.join(modules.__all__)}.")
 
-    A checkpoint never makes code run: its classes, parts included, must be those of this package or be imported.
 
-    Args:
-        path: A checkpoint of a GAN.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or unsafe, or of a class that is not imported.
-    """
-    name = read_checkpoint(path)["gan"]
-    try:
-        kind = find_class(AdversarialModule, name)
-    except ValueError as error:
-        raise ValueError(f"'{path}' holds a {name}, which cannot be made: {error}") from None
-    return kind.load_from_checkpoint(path)
+def __dir__() -> list[str]:
+    """What can be asked for."""
+    return sorted([*globals(), "load", *import_module("gan_lightning.modules").__all__])

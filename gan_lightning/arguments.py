@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral, Real
 
 
 def arguments_of(kind: type) -> dict[str, inspect.Parameter]:
@@ -40,6 +41,11 @@ def blamed(kind: type) -> Iterator[None]:
         raise ValueError(f"{kind.__name__}: {error}") from None
 
 
+def is_number(value: object, kind: type = Real) -> bool:
+    """Whether a value is a number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def check_counts(least: int = 1, **counts: int) -> None:
     """Refuse what is not an integer of at least ``least``.
 
@@ -47,7 +53,7 @@ def check_counts(least: int = 1, **counts: int) -> None:
         ValueError: If one is not.
     """
     for name, value in counts.items():
-        if not isinstance(value, int) or value < least:
+        if not is_number(value, Integral) or value < least:
             raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}.")
 
 
@@ -58,7 +64,7 @@ def check_positive(**numbers: float) -> None:
         ValueError: If one is not.
     """
     for name, value in numbers.items():
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
+        if not is_number(value) or not 0 < value < math.inf:
             raise ValueError(f"{name} must be a finite number above 0, got {value!r}.")
 
 
@@ -69,7 +75,7 @@ def check_weights(**weights: float) -> None:
         ValueError: If one is not.
     """
     for name, value in weights.items():
-        if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        if not is_number(value) or not 0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and at least 0, got {value!r}.")
 
 
@@ -80,21 +86,30 @@ def check_probabilities(**probabilities: float) -> None:
         ValueError: If one is not.
     """
     for name, value in probabilities.items():
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise ValueError(f"{name} must be in [0, 1], got {value!r}.")
 
 
-def check_decays(**decays: float | Sequence[float]) -> None:
-    """Refuse what is not in [0, 1): a probability, a decay, or each of a pair of betas.
+def check_decays(**decays: float) -> None:
+    """Refuse what is not in [0, 1), such as the decay of an average.
 
     Raises:
         ValueError: If one is not.
     """
     for name, value in decays.items():
-        pair = isinstance(value, Sequence)
-        numbers = value if isinstance(value, Sequence) else [value]
-        if len(numbers) != 1 + pair or not all(isinstance(n, int | float) and 0 <= n < 1 for n in numbers):
-            raise ValueError(f"{name} must be {'a pair of numbers ' * pair}in [0, 1), got {value!r}.")
+        if not is_number(value) or not 0 <= value < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {value!r}.")
+
+
+def check_betas(betas: Sequence[float]) -> None:
+    """Refuse what is not a pair of decays.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    is_pair = isinstance(betas, Sequence) and len(betas) == 2
+    if not is_pair or not all(is_number(beta) and 0 <= beta < 1 for beta in betas):
+        raise ValueError(f"betas must be a pair of numbers in [0, 1), got {betas!r}.")
 
 
 def check_choice(legal: Sequence[str], **choices: str) -> None:

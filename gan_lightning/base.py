@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gan_lightning.arguments import arguments_of, blamed, check_counts
+from gan_lightning.batches import one_image_explained
 from gan_lightning.engine.draws import SharedDraws, counted_seed, seed_default_generators
 from gan_lightning.engine.generative import GenerativeModule
 from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
-from gan_lightning.engine.players import Players
+from gan_lightning.engine.players import Players, uncounted
 from gan_lightning.engine.readings import Readings
 from gan_lightning.engine.strategies import check_strategy
 from gan_lightning.game import (
@@ -25,13 +26,19 @@ from gan_lightning.game import (
     Update,
     Verdict,
     check_batch_norm,
+    check_logits,
+    check_shapes,
     split_batch,
     total,
 )
-from gan_lightning.images import to_float
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.parts import describe, rebuilt
 from gan_lightning.precision import at_least_fp32, check_precision, full_precision
+
+ADJUSTABLE = (
+    *("lr", "betas", "generator_optimizer", "discriminator_optimizer", "loss", "stabilizers"),
+    *("ema_decay", "accumulate", "reuse_latents", "compile"),
+)
 
 
 class AdversarialModule(GenerativeModule):
@@ -79,6 +86,7 @@ class AdversarialModule(GenerativeModule):
     """
 
     images_seen: Tensor
+    adjustable = frozenset(ADJUSTABLE)
 
     def __init__(
         self,
@@ -108,8 +116,7 @@ class AdversarialModule(GenerativeModule):
         self.loss = AdversarialLoss.rebuild(loss)
         self.stabilizers = nn.ModuleList(parts)
         self.n_critic = n_critic
-        self.accumulate = accumulate
-        self.reuse_latents = reuse_latents
+        self.accumulate, self.reuse_latents = accumulate, reuse_latents
         self.compiles = compile
         with blamed(type(self)):
             check_counts(n_critic=n_critic, accumulate=accumulate)
@@ -140,18 +147,18 @@ class AdversarialModule(GenerativeModule):
         """The optimizers of G and D, in this order, with their schedules."""
         return self.players.configure(self.generator, self.discriminator, self._trainer)
 
+    def on_train_start(self) -> None:
+        """Let changed options of optimizers count in a run that is resumed."""
+        if self._loaded_updates:
+            self.players.apply_options(self.trainer, self.global_step)
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the player's gradient: here it is whole, over micro-batches and processes, and not scaled."""
         self.players.both[optimizer is not self.trainer.optimizers[0]].clip(optimizer)
 
     def optimizers(self, use_pl_optimizer: bool = True) -> Any:
         """The optimizers of G and D. D's steps are not counted: ``global_step`` means updates of G."""
-        optimizers: Any = super().optimizers(use_pl_optimizer)
-        if use_pl_optimizer:
-            discriminator = optimizers[1]
-            # Lightning sets these anew for each batch.
-            discriminator._on_before_step = discriminator._on_after_step = _do_nothing
-        return optimizers
+        return uncounted(super().optimizers(use_pl_optimizer))
 
     def judge(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """What D says of images (N, C, H, W) as the stabilizers let it see them, in at least 32 bits."""
@@ -160,6 +167,7 @@ class AdversarialModule(GenerativeModule):
                 images = part.view(images, self.draws)
         verdict = self.discriminator(images, labels)
         logits, heads = verdict if isinstance(verdict, tuple) else (verdict, {})
+        check_logits(logits, len(images))
         return Verdict(at_least_fp32(logits), {name: at_least_fp32(head) for name, head in heads.items()})
 
     def discriminator_terms(self, move: Move) -> Terms:
@@ -171,19 +179,18 @@ class AdversarialModule(GenerativeModule):
         real_logits = move.on_real.logits if self.loss.needs_real else None
         return {"adversarial": self.loss.generator(move.on_fake.logits, real_logits)}
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def training_step(self, batch: Any, batch_idx: int) -> None:
         """Update D ``n_critic`` times, each time on fresh reals, then G once."""
         seed_default_generators(counted_seed(self.global_step, self.global_rank), self.device)  # of dropout, say
-        images, labels = batch
-        images = (to_float(images) if images.dtype == torch.uint8 else images).to(self.dtype)
-        for number, micro_batches in enumerate(split_batch(images, labels, self.n_critic, self.accumulate)):
-            self._update("d", micro_batches, number)
-        self._update("g", micro_batches, number if self.reuse_latents else self.n_critic)
+        images, labels = self.read(batch)
+        with one_image_explained():
+            for number, micro_batches in enumerate(split_batch(images, labels, self.n_critic, self.accumulate)):
+                self._update("d", micro_batches, number)
+            self._update("g", micro_batches, number if self.reuse_latents else self.n_critic)
         self.images_seen += len(micro_batches[0][0]) * self.accumulate * self.n_critic * self.trainer.world_size
         self.update_average()
-        schedulers: Any = self.lr_schedulers()
-        for scheduler in schedulers or []:
-            scheduler.step()
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
 
     def _update(self, player: Letter, micro_batches: MicroBatches, number: int) -> None:
         """Minimise the sum of a player's terms, with the other frozen; number tells the update from others' draws."""
@@ -208,13 +215,11 @@ class AdversarialModule(GenerativeModule):
         with self.twice_differentiable() if added else nullcontext():
             # The cached weights are part of the graph of every micro-batch.
             self.manual_backward(loss / self.accumulate, retain_graph=k + 1 < self.accumulate)
-        if self.logs_this_step:
-            self.readings.add(player, {"loss": loss, **own, **added}, anew=k == 0)
-        elif lazy:  # the step that logs may not be one on which they are due
-            self.readings.add(player, lazy, anew=k == 0)
+        logs = self.logs_this_step  # lazy terms may not be due on the step that does
+        self.readings.add(player, {"loss": loss, **own, **added} if logs else lazy, anew=k == 0)
         if player == "g":
             return (move.on_fake.logits.detach(),)
-        if self.logs_this_step:
+        if logs:
             self.readings.add("d", self.loss.readings(move.on_real.logits, move.on_fake.logits), anew=k == 0)
         return move.on_fake.logits.detach(), move.on_real.logits.detach()
 
@@ -252,6 +257,7 @@ class AdversarialModule(GenerativeModule):
         latents = self.draws.share(len(real), self.sample_latent)
         with torch.set_grad_enabled(through_generator):
             fake = self.generate(latents, labels)
+        check_shapes(real, fake, type(self).__name__)
         is_generator = player == "g"
         return Move(
             player=player,
@@ -292,7 +298,3 @@ class AdversarialModule(GenerativeModule):
         """Whether the trainer logs at the end of this step: a metric logged in vain costs 0.3 ms."""
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
-
-
-def _do_nothing() -> None:
-    pass

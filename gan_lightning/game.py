@@ -90,6 +90,32 @@ class Move:
         return other
 
 
+def check_shapes(real: Tensor, fake: Tensor, gan: str) -> None:
+    """Refuse real images of another shape than G's, on which many a D would work all the same.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(
+            f"The real images are {tuple(real.shape[1:])}, but {gan} makes {tuple(fake.shape[1:])} (C, H, W). Give the "
+            "GAN the image_shape of the data, or the data the image_size of the GAN."
+        )
+
+
+def check_logits(logits: Tensor, images: int) -> None:
+    """Refuse logits that are not one for each image, or for each pack of images.
+
+    Raises:
+        ValueError: If D says something else.
+    """
+    if logits.ndim != 1 or not len(logits) or images % len(logits):
+        raise ValueError(
+            f"D gave logits of shape {tuple(logits.shape)} for {images} images; it must give one for each, of shape "
+            f"({images},), such as x.flatten(1).mean(1) of several or x.squeeze(1) of a column."
+        )
+
+
 class Update(NamedTuple):
     """What parts learn of an update when it is done.
 
@@ -164,7 +190,17 @@ class Stabilizer(Part, ABC):
 
 
 def total(*terms: Terms) -> Tensor:
-    """The sum of all terms, a scalar."""
+    """The sum of all terms, a scalar.
+
+    Raises:
+        ValueError: If a term is not one.
+    """
+    for name, value in ((name, value) for group in terms for name, value in group.items()):
+        if value.ndim:
+            raise ValueError(
+                f"The term '{name}' of a loss has the shape {tuple(value.shape)}, but must be a scalar, such as the "
+                "mean over the images."
+            )
     return torch.stack([value for group in terms for value in group.values()]).sum()
 
 

@@ -2,11 +2,15 @@
 
 import io
 import math
+import warnings
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
+
+LARGEST = 1.2
+"""Above this a value is not in [-1, 1], whatever made it."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -33,6 +37,30 @@ def to_float(pixels: Tensor) -> Tensor:
         tensor([-1.,  1.])
     """
     return (pixels.to(torch.float32) - 127.5) * (1 / 127.5)
+
+
+def check_range(images: Tensor, what: str = "The real images") -> None:
+    """Look whether images are in [-1, 1], as G's are; an accelerator must be waited for.
+
+    Args:
+        images: Float, any shape; a little more than [-1, 1] is allowed, for interpolation overshoots.
+        what: Their name in messages.
+
+    Raises:
+        ValueError: If they are clearly outside, or not numbers.
+    """
+    least, most = (float(end) for end in images.detach().float().aminmax())
+    if not -LARGEST <= least <= most <= LARGEST:
+        raise ValueError(
+            f"{what} must be in [-1, 1], got values from {least:.4g} to {most:.4g}. Scale pixels of 0 to 255 by "
+            "x / 127.5 - 1, those of 0 to 1 by 2 * x - 1; leave out a normalisation by mean and deviation."
+        )
+    if least >= 0 and most > least and images.shape[-2] > 1:  # points have a height of 1
+        warnings.warn(
+            f"{what} of the first batch hold nothing below 0 (from {least:.4g} to {most:.4g}), but -1 is black. "
+            "If they are in [0, 1], scale them by 2 * x - 1.",
+            stacklevel=2,
+        )
 
 
 def to_rgb(images: Tensor) -> Tensor:
@@ -73,7 +101,17 @@ def write_png(images: Tensor, path: Path, columns: int | None = None) -> None:
     Raises:
         OSError: If the folder cannot be written to, or the disk is full.
     """
-    pixels = tile(to_uint8(images), columns).cpu()
+    write_pixels(tile(to_uint8(images), columns), path)
+
+
+def write_pixels(pixels: Tensor, path: Path) -> None:
+    """Write one picture; the file appears complete or not at all.
+
+    Args:
+        pixels: (C, H, W) uint8, C of 1 or 3.
+        path: The file; its folder is made if need be.
+    """
+    pixels = pixels.cpu()
     picture = Image.fromarray(pixels[0].numpy() if len(pixels) == 1 else pixels.permute(1, 2, 0).numpy())
     buffer = io.BytesIO()
     picture.save(buffer, format="png")

@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
+from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from torch import nn
@@ -15,6 +17,8 @@ T = TypeVar("T")
 Description = Mapping[str, Any]
 """A part in plain values, ``{"class_path": "R1", "init_args": {"weight": 1.0}}``; it may stand wherever a part may."""
 PACKAGE = "gan_lightning."
+OWN = ("gan_lightning.modules", "gan_lightning.stabilizers")
+"""What imports all classes of this package that a description may name."""
 
 
 class Part(nn.Module):
@@ -76,7 +80,7 @@ def describe(kind: type[Part], **init_args: Any) -> Any:
 
 
 def plain(value: Any, name: str = "value") -> Any:
-    """Parts as their descriptions, also in lists; NumPy's scalars as Python's; plain values as they are.
+    """Parts as their descriptions, also in lists; NumPy's values as Python's; plain values as they are.
 
     Raises:
         TypeError: If a checkpoint could not hold the value.
@@ -87,8 +91,10 @@ def plain(value: Any, name: str = "value") -> Any:
         return {key: plain(item, f"{name}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(plain(item, name) for item in value)
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        value = value.item()
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Enum) and isinstance(value, int | str):  # it equals the number or the word
+        value = value.value
     if value is not None and type(value) not in (bool, int, float, str):
         raise TypeError(
             f"{name} must be a plain value (a number, a word, None, a list of these) or a part of the game, for a "
@@ -127,6 +133,8 @@ def find_class(base: type[T], name: str) -> type[T]:
     Raises:
         ValueError: If there is none, or several.
     """
+    for package in OWN:  # which may not have been imported yet
+        import_module(package)
     kinds = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (base, *_subclasses(base))}
     exact = [kind for path, kind in kinds.items() if name in (path, name_of(kind))]
     found = exact or [kind for kind in kinds.values() if is_named(kind, name)]

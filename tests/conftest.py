@@ -111,6 +111,9 @@ def _no_process_group_is_left() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_and_one_thread() -> None:
     torch.set_num_threads(1)
+    # Autograd starts its threads at the first backward pass, one for each device. torch.compile pretends that there is
+    # a GPU; with a thread for that, forked processes could not train.
+    torch.ones(1, requires_grad=True).sum().backward()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 

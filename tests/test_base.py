@@ -152,7 +152,7 @@ def test_everything_counts_updates_of_g(
     assert fit.global_step == 6
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [f"step={k}.ckpt" for k in (2, 4, 6)]
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
-    assert [int(row["step"]) for row in rows] == [2, 5]  # Lightning's axis: the step of the update, from 0
+    assert [int(row["step"]) for row in rows] == [3, 6]
     assert validated == [3, 6]
     assert int(gan.images_seen) == 6 * 2 * n_critic
 

@@ -11,6 +11,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from datamodules.arguments import ImageSize, as_integer, read_flag
+from datamodules.base import Split
 from datamodules.celeba.files import (
     ATTRIBUTES_TABLE,
     BY_HAND,
@@ -24,7 +26,7 @@ from datamodules.celeba.files import (
 from datamodules.celeba.tables import ATTRIBUTES, read_attributes, read_partition
 from datamodules.decode import Decoder
 from datamodules.folder import place_of
-from datamodules.image_files import ImageFilesDataModule, Listing
+from datamodules.image_files import SPLITS, ImageFilesDataModule, Listing
 from datamodules.report import DataCheck
 from datamodules.sources import ImageSource, open_source
 
@@ -39,7 +41,7 @@ CROPS = {
 IMAGE_SIZE = (178, 218)
 TABLES = {
     PARTITION_TABLE: "without which the splits follow from the file numbers",
-    ATTRIBUTES_TABLE: "which is needed for attributes alone",
+    ATTRIBUTES_TABLE: "which only attributes need",
     IDENTITY_TABLE: "which is not used",
 }
 """The tables that are looked for, and what is said where one is not there."""
@@ -60,8 +62,10 @@ class CelebADataModule(ImageFilesDataModule):
 
     Args:
         root: Folder that holds the files, or the .zip of the images.
-        image_size: Height and width of the images in pixels, after the crop.
-        crop: Side of the central square of the 178 x 218 images in pixels: 178, 160, 148, 140 or 108.
+        image_size: Height and width in pixels: one number for both, or a pair [height, width].
+        crop: Side in pixels of the central square that is used of the 178 x 218 images: 178, 160, 148, 140 or 108;
+            None for the whole image. Cut out of that, and resized, is the largest part that has the proportions of
+            image_size.
         attributes: Which of the 40 attributes make the label, as `["Male", "Smiling"]`; there are 2**k classes, none
             if it is empty.
         download: Whether files that are not there are downloaded. It often fails: Google Drive limits downloads.
@@ -81,21 +85,21 @@ class CelebADataModule(ImageFilesDataModule):
     def __init__(
         self,
         root: str = "data",
-        image_size: int = 64,
-        crop: int = 178,
+        image_size: ImageSize = 64,
+        crop: int | None = 178,
         attributes: Sequence[str] = (),
         download: bool = False,
         **kwargs: Any,
     ) -> None:
-        if crop not in CROPS:
+        if crop is not None and as_integer(crop) not in CROPS:
             legal = ", ".join(f"{side} ({users})" for side, users in CROPS.items())
-            raise ValueError(f"crop is {crop}, but must be one of {legal}.")
+            raise ValueError(f"crop is {crop!r}, but must be one of {legal}, or None for the whole image.")
         check_attributes(attributes)
         super().__init__(
             root, Decoder(image_size, crop, IMAGE_SIZE), 2 ** len(attributes) if attributes else 0, **kwargs
         )
         self.attributes = tuple(attributes)
-        self.download = download
+        self.download = read_flag("download", download)
 
     def prepare_data(self) -> None:
         """Download what is missing, if `download` is set, and make the cache, if it is not there.
@@ -117,13 +121,30 @@ class CelebADataModule(ImageFilesDataModule):
         if len(files) < len(self.source.files):
             kept = set(files.values())
             twice = next(name for name in self.source.files if name not in kept)
-            raise ValueError(f"{self.source.path} holds {stem_of(twice)} twice: {twice} and {files[stem_of(twice)]}.")
+            raise ValueError(
+                f"{self.source.path} holds {stem_of(twice)} twice: {twice} and {files[stem_of(twice)]}. Remove one."
+            )
         split_of, missing, unknown = self._split(files)
         stems = sorted(split_of, key=lambda stem: (split_of[stem], stem))
         if not stems:
             raise FileNotFoundError(f"{self.source.path} holds no image of CelebA. {missing}")
         parts = torch.tensor([split_of[stem] for stem in stems])
+        for part, split in enumerate(SPLITS):
+            if part not in parts:
+                empty = f"None of the {len(stems):,} images of {self.source.path} is in the {split} split"
+                found = ". ".join(filter(None, [empty, missing, unknown]))
+                raise ValueError(f"{found}. {self.how_to_fill(split)}")
         return Listing([files[stem] for stem in stems], parts, self._labels(stems), missing, unknown)
+
+    def how_to_fill(self, split: Split) -> str:
+        """What to do about an empty split, a sentence."""
+        table = find_table(self.root, PARTITION_TABLE)
+        if table is None:
+            return f"Add images, or {PARTITION_TABLE}, which says what split each belongs to."
+        return (
+            f"{table} says what split each belongs to: {SPLITS.index(split)} is {split}. Get that file and the images "
+            "of the split, or move the file away: without it, the images are split by their names."
+        )
 
     def describe_files(self) -> tuple[str, ...]:
         """Count the files and the images of each split, and name the tables, a line each."""
@@ -151,7 +172,7 @@ class CelebADataModule(ImageFilesDataModule):
             return (
                 split_of,
                 "",
-                count("has no number for a name", [name for stem, name in files.items() if stem not in split_of]),
+                count("is named by no number", [name for stem, name in files.items() if stem not in split_of]),
             )
         listed = {stem_of(name): part for name, part in read_partition(table).items()}
         missing = count(f"is in {table}, but not in {self.source.path}", [stem for stem in listed if stem not in files])
@@ -171,7 +192,7 @@ class CelebADataModule(ImageFilesDataModule):
         absent = [stem for stem in stems if stem not in values]
         if absent:
             raise ValueError(
-                f"{table} has no line for {absent[0]} and {len(absent) - 1} more images. Get the file again."
+                f"{table} lacks {len(absent):,} of the images, {absent[0]} among them. Get the file again."
             )
         signs = torch.tensor([values[stem] for stem in stems])
         return (signs > 0).long() @ 2 ** torch.arange(len(self.attributes))
@@ -215,12 +236,13 @@ def check_attributes(attributes: Sequence[str]) -> None:
         TypeError: They are no list.
         ValueError: One does not exist, or stands there twice.
     """
-    if isinstance(attributes, str):
-        raise TypeError(f"attributes is {attributes!r}, but must be a list: [{attributes}].")
+    if isinstance(attributes, str) or not isinstance(attributes, Sequence):
+        example = attributes if isinstance(attributes, str) else "Male"
+        raise TypeError(f"attributes is {attributes!r}, but must be a list: [{example}].")
     for attribute in attributes:
         if attribute not in ATTRIBUTES:
-            close = difflib.get_close_matches(attribute, ATTRIBUTES, n=3)
+            close = difflib.get_close_matches(str(attribute), ATTRIBUTES, n=3)
             meant = f"Did you mean {' or '.join(close)}? " if close else ""
             raise ValueError(f"CelebA has no attribute {attribute!r}. {meant}Choose from: {', '.join(ATTRIBUTES)}.")
     if len(set(attributes)) < len(attributes):
-        raise ValueError(f"attributes has the same one twice: {', '.join(attributes)}.")
+        raise ValueError(f"attributes has the same one twice: {', '.join(attributes)}. Remove one.")

@@ -10,6 +10,8 @@ from urllib.request import urlopen
 
 from torchvision.datasets import CelebA
 
+from datamodules.celeba.tables import read_table
+from datamodules.regular_files import permitted
 from datamodules.sources import is_image_name
 
 BASES = ("", "celeba", "CelebA", "celeba-dataset", "celeba_dataset")
@@ -38,29 +40,34 @@ def find_images(root: Path) -> Path:
     Raises:
         FileNotFoundError: There is none.
     """
-    for path in (*(root / base / images for base in BASES for images in IMAGES), root):
-        if path.is_file() or _holds_images(path):
-            return path
+    with permitted(root):
+        for path in (*(root / base / images for base in BASES for images in IMAGES), root):
+            if path.is_file() or _holds_images(path):
+                return path
     raise FileNotFoundError(
-        f"{root} holds no images of CelebA: neither {' nor '.join(IMAGES)}, also not below {', '.join(BASES[1:])}, and "
-        f"no 000001.jpg. {BY_HAND}, and put the files there as they are; nothing needs extracting."
+        f"{root} holds no images of CelebA: neither it nor its folders {', '.join(BASES[1:])} have one of "
+        f"{', '.join(IMAGES)}, and no image lies in it. {BY_HAND}, and put the files there as they are; nothing needs "
+        "extracting."
     )
 
 
 def find_table(root: Path, name: str) -> Path | None:
-    """Find a metadata file by its official name, or Kaggle's .csv of it."""
+    """Find a metadata file by its official name, or Kaggle's .csv of it; else what has its name and is no file."""
     folders = [root / base / part for base in BASES for part in ("", "Anno", "Eval")]
     names = (name, f"{Path(name).stem}.csv")
-    candidates = (folder / name for folder in (*folders, root.parent) for name in names)
-    return next((path for path in candidates if path.is_file()), None)
+    candidates = [folder / name for folder in (*folders, root.parent) for name in names]
+    with permitted(root):
+        whole = (path for path in candidates if path.is_file())
+        return next(whole, None) or next(filter(os.path.lexists, candidates), None)
 
 
 def describe_table(path: Path) -> str:
     """Name a metadata file, its size, and whether it is the published one."""
-    line = f"{path}: {path.stat().st_size / 1e6:.1f} MB"
+    content = read_table(path)
+    line = f"{path}: {len(content) / 1e6:.1f} MB"
     if path.name not in PUBLISHED:
         return f"{line}, no checksum is known"
-    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     published = PUBLISHED[path.name][1]
     return f"{line}, md5 {md5}, {'as published' if md5 == published else f'not the published {published}'}"
 
@@ -81,12 +88,12 @@ def download(root: Path) -> None:
             raise ConnectionError(
                 f"CelebA's {name} could not be downloaded: {error}.\nGoogle Drive, where it lies, limits how often a "
                 f"file is downloaded. Try again tomorrow, or: {BY_HAND}, and put the files into {folder} as they are; "
-                "nothing needs extracting. Nothing that was there is lost, nor what was downloaded before."
+                "nothing needs extracting. Nothing that was there, or was downloaded before, is lost."
             ) from error
 
 
 def missing_files(root: Path) -> Iterator[str]:
-    """Yield the official names of the files that are in no layout there."""
+    """Yield the official names of the files that are not there, in whatever layout."""
     for name in (PARTITION_TABLE, ATTRIBUTES_TABLE):  # the small ones first
         if find_table(root, name) is None:
             yield name

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from datamodules.regular_files import read_file
+
 ATTRIBUTES = (
     *("5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald"),
     *("Bangs", "Big_Lips", "Big_Nose", "Black_Hair", "Blond_Hair"),
@@ -62,6 +64,19 @@ def read_attributes(path: Path, attributes: Sequence[str]) -> dict[str, tuple[in
     return read_values(path, rows, [names.index(attribute) for attribute in attributes], ("-1", "1"))
 
 
+def read_table(path: Path) -> bytes:
+    """Content of a metadata file.
+
+    Raises:
+        PermissionError: It may not be read.
+        ValueError: It is no regular file.
+    """
+    try:
+        return read_file(path)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}. {CURE}") from error
+
+
 def read_lines(path: Path) -> list[str]:
     """Read a text file's lines, whichever way they end, without the empty ones at its end.
 
@@ -69,7 +84,7 @@ def read_lines(path: Path) -> list[str]:
         ValueError: It is no text, or empty, or a web page.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        lines = read_table(path).decode("utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file: {error}. {CURE}") from error
     if not lines:

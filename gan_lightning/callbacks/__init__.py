@@ -1,6 +1,7 @@
 """What watches a run, writes or judges it, and never changes a gradient."""
 
 from gan_lightning.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from gan_lightning.callbacks.early_stop import EarlyStop
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.graceful_stop import GracefulStop
 from gan_lightning.callbacks.prediction_writer import PredictionWriter
@@ -11,6 +12,7 @@ from gan_lightning.callbacks.throughput import Throughput
 
 __all__ = [
     "BestCheckpoint",
+    "EarlyStop",
     "Evaluation",
     "GracefulStop",
     "LastCheckpoint",

@@ -9,11 +9,13 @@ from typing import Any, Protocol, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from gan_lightning.images import to_uint8
+from gan_lightning.batches import read_batch
+from gan_lightning.images import check_range, to_uint8
 from gan_lightning.metrics import EvaluationReport, FeatureExtractor, MNISTFeatures
 from gan_lightning.metrics.statistics import (
     METRIC_STATES,
@@ -41,17 +43,18 @@ class Evaluation(Callback):
 
     Fakes come from ``pl_module.sample(n, seed=...)``, so from the averaged generator when there is one, and from
     random numbers of their own: an evaluation leaves no trace in training. They are the same fakes each time and on
-    any number of processes. Real images are those of the first data loader. Their statistics are computed once and
-    kept on disk, if the data module has a ``fingerprint`` (which must cover its splits and transforms) and the loop
-    sees all of the loader's ``dataset``.
+    any number of processes. Real images are those of the first data loader, in any form that ``read_batch`` knows.
+    Their statistics are computed once and kept on disk, if the data module has a ``fingerprint`` (which must cover its
+    splits and transforms) and the loop sees all of the loader's ``dataset``.
 
-    Non-finite images are reported and logged as NaN; training goes on.
+    Fakes that are not finite are reported, and logged as NaN; training goes on.
 
     Args:
-        features: Maps images to features; None means :class:`MNISTFeatures`.
-        num_samples: Fakes at each validation; 0 for no evaluation, such as of data that are not images.
+        features: Maps images to features. None means :class:`MNISTFeatures` where it can judge the images; where it
+            cannot, a warning says so, and there is no evaluation.
+        num_samples: Fakes at each validation; 0 for no evaluation.
         test_num_samples: Fakes at ``test``; 0 for no evaluation.
-        seed: Of the fakes.
+        seed: The fakes are a function of it.
         batch_size: Fakes drawn at once.
         cache_dir: Folder of the statistics of real images; by default ``cache`` in the trainer's default_root_dir.
 
@@ -78,6 +81,7 @@ class Evaluation(Callback):
                 f"seed of at least 0; got {num_samples}, {test_num_samples}, {batch_size} and {seed}."
             )
         self.features = features or MNISTFeatures()
+        self._is_chosen = features is not None
         self.num_samples = num_samples
         self.test_num_samples = test_num_samples
         self.seed = seed
@@ -89,26 +93,28 @@ class Evaluation(Callback):
         """Load the extractor and show it one image: missing weights and a wrong size are noticed before training."""
         self._split = "test" if stage == "test" else "val"
         self._num_fakes = self.test_num_samples if stage == "test" else self.num_samples
-        if stage == "predict" or not self._num_fakes:
+        self._judges = stage != "predict" and self._num_fakes > 0
+        image_shape = _of_datamodule(trainer, "image_shape")
+        if self._judges and image_shape is not None:
+            self._judges = self._can_judge(torch.zeros(1, *image_shape, dtype=torch.uint8))
+        if not self._judges:
             return
         self._num_reals = 0  # stays 0 until the statistics of the real images are complete
+        self._has_looked = False
         self._protocol_logged = False
         self._extractor = f"{type(self.features).__name__} {self.features.fingerprint}"
-        image_shape = _of_datamodule(trainer, "image_shape")
-        if image_shape is not None:
-            self.features.prepare(torch.zeros(1, *image_shape, dtype=torch.uint8))
         device = trainer.strategy.root_device
         self._device = torch.device("cpu") if device.type == "mps" else device  # MPS lacks torchmetrics' float64
         self._metric = FrechetInceptionDistance(self.features, reset_real_features=False).to(self._device)
-        self._metric.orig_dtype = torch.float32  # learnt from features, of which a process may see none
+        self._metric.orig_dtype = torch.float32  # torchmetrics infers it from features, but a process may see none
         if self._num_fakes < self.features.recommended_samples:
             rank_zero_warn(
-                f"`{self.features.fid_name}` is biased on {self._num_fakes} fakes: it falls as they become more. "
+                f"`{self.features.fid_name}` is biased on {self._num_fakes} fakes: it falls as their number grows. "
                 f"Report values of at least {self.features.recommended_samples} (num_samples, test_num_samples)."
             )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the statistics of the real images from the disk, or make ready to compute them."""
+        """Read the statistics of the real images from the disk, or prepare to compute them."""
         if self._skips(trainer) or self._num_reals:
             return
         key = self._cache_key(trainer)
@@ -126,13 +132,25 @@ class Evaluation(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: tuple[Tensor, Tensor],
+        batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Add the real images of a batch, float (N, C, H, W) in [-1, 1], while their statistics are incomplete."""
-        if not self._skips(trainer) and not self._num_reals and dataloader_idx == 0:
-            self._metric.update(self._quantise(batch[0]), real=True)
+        """Add the real images of a batch, (N, C, H, W), while their statistics are incomplete.
+
+        Raises:
+            TypeError: The batch has a form that ``read_batch`` does not know.
+            ValueError: Images of the first batch are not in [-1, 1], or the chosen extractor cannot judge them.
+        """
+        if self._skips(trainer) or self._num_reals or dataloader_idx:
+            return
+        images, _ = read_batch(batch)
+        if not self._has_looked:
+            self._has_looked = True
+            check_range(images, f"The real images of the {self._split} split")
+            self._judges = self._is_chosen or self._can_judge(self._quantise(images[:1]))
+        if self._judges:
+            self._metric.update(self._quantise(images), real=True)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw fakes, compare, log."""
@@ -140,11 +158,12 @@ class Evaluation(Callback):
             return
         if not self._num_reals:
             self._complete_reals(trainer)
-        value = self._distance(trainer, pl_module)
+        step = _updates(trainer, pl_module)
+        value = self._distance(trainer, pl_module, step)
         self.report = EvaluationReport(
             metric=f"{self._split}/{self.features.fid_name}",
             value=value,
-            step=trainer.global_step,
+            step=step,
             fakes=self._num_fakes,
             reals=self._num_reals,
             split=self._split,
@@ -159,20 +178,33 @@ class Evaluation(Callback):
             self._protocol_logged = True
             for logger in trainer.loggers:
                 logger.log_hyperparams({"evaluation": self.report.protocol()})
+                if isinstance(logger, WandbLogger):  # its table of runs shows the best, not the last
+                    logger.experiment.define_metric(self.report.metric, "trainer/global_step", summary="min")
 
     on_test_start = on_validation_start
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
     def _skips(self, trainer: Trainer) -> bool:
-        return trainer.sanity_checking or not self._num_fakes
+        return trainer.sanity_checking or not self._judges
 
-    def _distance(self, trainer: Trainer, pl_module: LightningModule) -> float:
+    def _can_judge(self, pixels: Tensor) -> bool:
+        """Whether the extractor takes images like these, uint8 (1, C, H, W); a chosen one that does not raises."""
+        try:
+            self.features.prepare(pixels)
+        except ValueError as error:
+            if self._is_chosen:
+                raise
+            rank_zero_warn(f"There will be no evaluation. {error}")
+            return False
+        return True
+
+    def _distance(self, trainer: Trainer, pl_module: LightningModule, step: int) -> float:
         """The Fréchet distance of fresh fakes; NaN, with a warning, if any of them is not finite."""
         broken = self._draw_fakes(trainer, cast("SupportsSampling", pl_module))
         if broken:
             rank_zero_warn(
-                f"{broken} of {self._num_fakes} images of the generator are not finite at step {trainer.global_step}: "
+                f"{broken} of {self._num_fakes} images of the generator are not finite at step {step}: "
                 f"{self._split}/{self.features.fid_name} is NaN. Training goes on, but does not recover from this by "
                 "itself: go back to an earlier checkpoint with a lower learning rate or --trainer.precision 32-true."
             )
@@ -224,7 +256,12 @@ class Evaluation(Callback):
         loader = loaders[0] if isinstance(loaders, list | tuple) else loaders
         dataset = getattr(loader, "dataset", None)
         data = _of_datamodule(trainer, "fingerprint")
-        if data is None or not isinstance(dataset, Sized) or batches[0] != len(cast("Sized", loader)):
+        if (
+            trainer.fast_dev_run  # type: ignore[attr-defined]
+            or data is None
+            or not isinstance(dataset, Sized)
+            or batches[0] != len(cast("Sized", loader))
+        ):
             return None
         return {"data": data, "split": self._split, "extractor": self._extractor, "count": len(dataset)}
 
@@ -232,6 +269,12 @@ class Evaluation(Callback):
         folder = Path(self.cache_dir) if self.cache_dir else Path(trainer.default_root_dir) / "cache"
         name = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
         return folder / f"{self._split}-{name}.safetensors"
+
+
+def _updates(trainer: Trainer, pl_module: LightningModule) -> int:
+    """Of G; the trainer's own count is 0 where a checkpoint is judged."""
+    updates: int = getattr(pl_module, "updates", trainer.global_step)
+    return updates
 
 
 def _of_datamodule(trainer: Trainer, attribute: str) -> Any:

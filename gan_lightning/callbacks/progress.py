@@ -14,10 +14,10 @@ SHOWN = {
 
 
 class Progress(TQDMProgressBar):
-    """A progress bar with both losses, D(x), D(G(z)), images a second and the last FID.
+    """A progress bar with both losses, D(x), D(G(z)), real images per second and the last FID.
 
     Args:
-        refresh_rate: Steps from one update to the next; 0 for no bar. Frequent updates slow training down.
+        refresh_rate: Steps between refreshes of the bar; 0 for no bar. Frequent refreshes slow training down.
     """
 
     def __init__(self, refresh_rate: int = 20) -> None:
@@ -30,7 +30,12 @@ class Progress(TQDMProgressBar):
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """What stands at the end of the bar."""
+        """The figures at the end of the bar."""
         known = trainer.callback_metrics
         distances = {key.removeprefix("val/"): key for key in known if key.startswith("val/fid")}
-        return {name: float(known[key]) for name, key in (SHOWN | distances).items() if key in known}
+        return {name: _shown(float(known[key])) for name, key in (SHOWN | distances).items() if key in known}
+
+
+def _shown(value: float) -> str:
+    """Three digits, or all before the point, as long as these are few: 0.123, 1.23, 1170, 1.2e+09."""
+    return f"{value:.0f}" if 100 <= abs(value) < 1e7 else f"{value:.3g}"

@@ -43,9 +43,9 @@ class RankCheck(Callback):
             rank, parameter = apart[0]
             raise RuntimeError(
                 f"After step {trainer.global_step} process {rank} holds another '{names[parameter]}' than process 0 "
-                f"({len({place for _, place in apart})} of {len(names)} parameters differ somewhere). Something that "
-                "one process alone does changes its networks: a gradient that is not made by manual_backward, a "
-                "branch on its own batch, or a random number outside of the step."
+                f"({len({place for _, place in apart})} of {len(names)} parameters differ somewhere). One process "
+                "does to its networks what the others do not: a gradient that is not made by manual_backward, a branch "
+                "that depends on its own batch, or a random number drawn outside of the step."
             )
 
 

@@ -7,24 +7,24 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class Throughput(Callback):
-    """Logs ``train/images_seen`` and ``train/images_per_second``: real images D is trained on, without validation."""
+    """Logs ``train/images_seen``, the real images that D was trained on, and ``train/images_per_second``."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
+        """Start the clock."""
         self._restart(pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew: between epochs other things are done."""
+        """Restart the clock: what happens between epochs is not training."""
         self._restart(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
+        """Restart the clock: a validation is not training."""
         self._restart(pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log on the steps that are logged."""
+        """Log at the steps at which the trainer logs."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and trainer.global_step % every == 0:
             started, seen = self._started, self._seen

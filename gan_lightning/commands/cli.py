@@ -1,58 +1,43 @@
 """The command line: LightningCLI, wired so that GANs meet data and every run has a directory of its own."""
 
 import pydoc
-import time
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
+from gan_lightning.arguments import arguments_of
 from gan_lightning.base import AdversarialModule
-from gan_lightning.callbacks import (
-    BestCheckpoint,
-    Evaluation,
-    GracefulStop,
-    LastCheckpoint,
-    PredictionWriter,
-    Progress,
-    RankCheck,
-    SampleGrid,
-    Throughput,
-)
+from gan_lightning.callbacks import BestCheckpoint, Evaluation
+from gan_lightning.callbacks.verdict import seen
+from gan_lightning.commands.config_file import SaveConfig
+from gan_lightning.commands.defaults import CALLBACKS, HELP, NOT_EVALUATED, TRAINER_DEFAULTS
+from gan_lightning.commands.links import data_decide
+from gan_lightning.commands.loggers import adapt_logger
 from gan_lightning.commands.messages import fail
+from gan_lightning.commands.runs import (
+    check_name,
+    check_root,
+    checkpoints_in,
+    find_checkpoint,
+    held,
+    new_name,
+    take,
+)
+from gan_lightning.commands.trainer_messages import check_trainer
+from gan_lightning.engine.checkpointed import start_from
 from gan_lightning.engine.checkpoints import read_checkpoint
 from gan_lightning.metrics import MNISTFeatures
 from gan_lightning.parts import is_named
 
-DESCRIPTION = """Train, judge and use generative adversarial networks.
-gan-lightning generate --help tells how to make images from a checkpoint; prepare-data --help and check-data --help
-tell how to fetch data and how to look for damage."""
-NOT_EVALUATED = "no validation yet (see trainer.val_check_interval), or evaluation.num_samples is 0"
 LINKED = ("image_shape", "num_classes")
 """Arguments of a GAN that the data decide."""
-
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "default_root_dir": "runs",
-    "logger": [{"class_path": "gan_lightning.engine.metrics_file.MetricsFile"}],
-    "num_sanity_val_steps": 0,
-    "use_distributed_sampler": False,
-    "enable_model_summary": False,
-}
-CALLBACKS: dict[str, type[Callback]] = {
-    "evaluation": Evaluation,
-    "samples": SampleGrid,
-    "throughput": Throughput,
-    "progress": Progress,
-    "predictions": PredictionWriter,
-    "rank_check": RankCheck,
-    "stop": GracefulStop,
-    "best": BestCheckpoint,
-    "last": LastCheckpoint,
-}
-"""The callbacks of every run, by the name of their options."""
 
 
 class Parser(LightningArgumentParser):
@@ -65,23 +50,17 @@ class Parser(LightningArgumentParser):
         fail(message)
 
 
-class SaveConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` into the run directory and hands the whole configuration to the loggers."""
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Log the configuration as the run's hyperparameters."""
-        config = self.config.clone().as_dict()
-        config.pop("config", None)
-        for logger in trainer.loggers:
-            logger.log_hyperparams(config)
-
-
 class GANCLI(LightningCLI):
     """Trains and judges the GANs of the catalogue; see the README for its commands."""
 
     run_directory: Path
+    _data_error: Exception | None = None
 
     def __init__(self, args: list[str] | None = None) -> None:
+        with ExitStack() as self._surroundings:
+            self._run(args)
+
+    def _run(self, args: list[str] | None) -> None:
         super().__init__(
             AdversarialModule,
             LightningDataModule,
@@ -90,7 +69,7 @@ class GANCLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=Parser,
-            parser_kwargs={"prog": "gan-lightning", "description": DESCRIPTION},
+            parser_kwargs={"prog": "gan-lightning"},
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             auto_configure_optimizers=False,
@@ -98,53 +77,94 @@ class GANCLI(LightningCLI):
             args=args,
         )
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Say of Lightning's own options what they mean here."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        for action in parser._actions:
+            action.help = HELP.get(action.dest, action.help)
+        return parser
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks that every run has, and let the data decide the shape and the classes."""
         parser.add_argument("--run_name", type=str | None, help="Of the run directory; default: GAN, date and time.")
+        parser.add_argument(
+            "--init_from", type=str | None, help="A checkpoint whose weights a new run starts from, as far as they fit."
+        )
         for name, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
         for name in LINKED:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+            target = f"model.init_args.{name}"
+            parser.link_arguments("data", target, compute_fn=partial(self._decide, name), apply_on="instantiate")
+
+    def _decide(self, name: str, data: LightningDataModule) -> Any:
+        """What the data say of an argument, if the GAN has it."""
+        try:
+            return data_decide(name, data) if name in self.config[self.subcommand].model.init_args else None
+        except (ValueError, TypeError, OSError) as error:
+            self._data_error = error  # jsonargparse would tell it in its own words
+            raise
 
     def _parse_ckpt_path(self) -> None:
         """Find the checkpoint that is asked for, check it, and let it say what the GAN looks like."""
         config = self.config[self.config.subcommand]
+        if not isinstance(config.trainer, Namespace):
+            raise TypeError(f"trainer must hold options by name, such as max_steps: 1000, got {config.trainer}.")
+        check_trainer(config.trainer)
+        root = check_root(config.trainer.default_root_dir)
+        if config.run_name is not None:
+            check_name(config.run_name)
+        self._check_start(config)
         self._resumed_run: Path | None = None
+        model: Any = pydoc.locate(config.model.class_path)
         if config.get("ckpt_path") in {"last", "best"}:
-            self._find_checkpoint(config)
+            self._find_checkpoint(config, root, model)
         if config.get("ckpt_path") is None:
             return
         checkpoint = read_checkpoint(config.ckpt_path)
-        model: Any = pydoc.locate(config.model.class_path)
         if not is_named(model, checkpoint["gan"]):
             raise ValueError(
                 f"'{config.ckpt_path}' is a checkpoint of {checkpoint['gan']}, but the model is {model.__name__}."
             )
+        rank_zero_only(print)(f"From {config.ckpt_path}, after {checkpoint['global_step']} updates of G.")
         if self.config.subcommand != "fit":
-            known = {k: v for k, v in checkpoint.get("hyper_parameters", {}).items() if k not in LINKED}
+            known = {k: v for k, v in checkpoint["hyper_parameters"].items() if k not in LINKED}
             config.model.init_args = Namespace({**config.model.init_args.as_dict(), **known})
 
-    def _find_checkpoint(self, config: Namespace) -> None:
-        """Replace "last" or "best" by that checkpoint of the newest run; fit starts afresh where there is none."""
-        root = Path(config.trainer.default_root_dir)
-        runs = config.run_name or f"{_gan_name(config)}-*"
-        found = sorted(root.glob(f"{runs}/checkpoints/{config.ckpt_path}.ckpt"), key=lambda path: path.stat().st_mtime)
-        if found:
-            config.ckpt_path = str(found[-1])
-            self._resumed_run = found[-1].parents[1] if self.config.subcommand == "fit" else None
-        elif self.config.subcommand == "fit":
-            config.ckpt_path = None
-            self._resumed_run = root / runs if config.run_name else None  # it may have ended before it saved anything
-        else:
+    def _check_start(self, config: Namespace) -> None:
+        """Refuse to judge weights that nobody trained, and to start from two checkpoints."""
+        command = self.config.subcommand
+        if command != "fit" and config.ckpt_path is None:
+            raise ValueError(f"{command} needs --ckpt_path: last, best, or the path of a checkpoint.")
+        if config.init_from is not None and (command != "fit" or config.ckpt_path is not None):
+            raise ValueError(
+                "--init_from starts a new run of fit from the weights of another; leave out --ckpt_path, which goes on "
+                "with a run."
+            )
+
+    def _find_checkpoint(self, config: Namespace, root: Path, model: type) -> None:
+        """Replace "last" or "best" by that checkpoint of the newest run; ``fit`` starts afresh where there is none."""
+        which, resumes = config.ckpt_path, self.config.subcommand == "fit"
+        found = find_checkpoint(root, config.run_name, which, model)
+        run = root / config.run_name if config.run_name else None
+        if found is not None:
+            config.ckpt_path = str(found)
+            self._resumed_run = found.parents[1] if resumes else None
+            return
+        others = checkpoints_in(run) if run else []
+        instead = f", but {', '.join(others)}" if others else ""
+        if not resumes or which == "best" or others:
             raise FileNotFoundError(
-                f"There is no '{config.ckpt_path}' checkpoint below {root}/{runs}. "
+                f"There is no '{which}' checkpoint of {model.__name__} in {run or root}{instead}. "
                 "Give --run_name, or the path of a checkpoint as --ckpt_path."
             )
+        rank_zero_only(print)(f"There is no {run or f'run of {model.__name__} in {root}'} yet: a new one begins.")
+        config.ckpt_path = None
+        self._resumed_run = run if run and run.is_dir() else None  # it may have ended before it saved anything
 
     def before_instantiate_classes(self) -> None:
         """Choose the run directory and send there all that is written."""
         config = self.config[self.subcommand]
-        self.run_directory = self._resumed_run or self._new_run_directory(config)
+        self._take_run_directory(config)
         if config.trainer.strategy == "auto" and _processes(config.trainer) > 1:
             config.trainer.strategy = "gan_ddp"
         if config.best.monitor is None:
@@ -154,49 +174,96 @@ class GANCLI(LightningCLI):
         loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
         for logger in loggers:
             if isinstance(logger, Namespace):
-                logger.init_args.save_dir = str(self.run_directory)
+                adapt_logger(logger, self.run_directory)
+        for callback in config.trainer.callbacks or []:
+            if "BatchSizeFinder" in str(callback):  # Lightning would change the batches of a GAN
+                raise ValueError("BatchSizeFinder")
         if config.trainer.enable_progress_bar is False:  # Lightning refuses this beside a bar of one's own
             config.trainer.enable_progress_bar, config.progress.refresh_rate = True, 0
         cache = str(Path(config.trainer.default_root_dir) / "cache")
         config.evaluation.cache_dir = config.evaluation.cache_dir or cache
 
-    def _new_run_directory(self, config: Namespace) -> Path:
-        now = time.strftime("%Y%m%d-%H%M%S")
-        if self.subcommand == "fit":
-            name = config.run_name or f"{_gan_name(config)}-{now}"
-        else:
-            name = f"{config.run_name or _gan_name(config)}-{self.subcommand}-{now}"
-        directory = Path(config.trainer.default_root_dir) / name
-        if directory.exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            raise FileExistsError(
-                f"The run directory '{directory}' exists. Choose another --run_name, "
-                "or go on with that run by --ckpt_path last."
-            )
-        return directory
+    def _take_run_directory(self, config: Namespace) -> None:
+        """Take up the run that goes on, or make a directory for a new one."""
+        root = Path(config.trainer.default_root_dir)
+        name: str | None = config.run_name
+        gan = str(config.model.class_path).rpartition(".")[2].lower()
+        if self.subcommand != "fit":
+            name = new_name(name or gan, str(self.subcommand))
+        if config.trainer.fast_dev_run:
+            self.run_directory = root / (name or gan)  # nothing is written
+            return
+        self.run_directory = self._resumed_run or take(
+            root, name or new_name(gan), or_another=self.subcommand != "fit" or name is None
+        )
+        self._surroundings.enter_context(held(self.run_directory))
+
+    def instantiate_classes(self) -> None:
+        """Make data, GAN and trainer; what data cannot tell is their own error."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise self._data_error or error from None
+
+    def before_fit(self) -> None:
+        """Start from the weights of another run, if that is asked for."""
+        path = self._get(self.config, "init_from")
+        if path is not None:
+            rank_zero_only(print)(start_from(self.model, path))
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run a command; one that is interrupted says how to go on."""
+        try:
+            super()._run_subcommand(subcommand)
+        except (SystemExit, KeyboardInterrupt):
+            last = self.run_directory / "checkpoints" / "last.ckpt"
+            if subcommand == "fit" and last.exists():
+                root = self._get(self.config, "trainer").default_root_dir
+                rank_zero_only(print)(
+                    f"The run is in {self.run_directory}. Go on with it: gan-lightning fit --config "
+                    f"{quote(f'{self.run_directory}/config.yaml')} --trainer.default_root_dir {quote(root)} --run_name "
+                    f"{quote(self.run_directory.name)} --ckpt_path last"
+                )
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer, whose root is the run directory."""
+        """Build the trainer, whose root is the run directory; the configuration learns what the data decided."""
+        init_args = self.config[self.subcommand].model.init_args
+        for name in (name for name in LINKED if name in init_args):
+            asked, decided = init_args[name], self.model.hparams[name]
+            default = arguments_of(type(self.model))[name].default
+            if asked not in (None, default) and _listed(asked) != _listed(decided):
+                raise ValueError(
+                    f"--model.{name} is {asked}, but the data say {decided}: leave it out, it follows from the data."
+                )
+            init_args[name] = decided
         return super().instantiate_trainer(default_root_dir=str(self.run_directory), **kwargs)
 
     @rank_zero_only
     def after_fit(self) -> None:
-        """Say where everything is, and how good it is."""
-        report = self.evaluation.report
+        """Say where everything is, how good it is, and what looks wrong."""
         run = self.run_directory
-        print(
-            f"\nTrained for {self.trainer.global_step} updates of G on {int(self.model.images_seen)} real images.\n"
-            f"  run directory    {run}\n"
-            f"  best checkpoint  {self._best_checkpoint()}\n"
-            f"  last checkpoint  {run / 'checkpoints' / 'last.ckpt'}\n"
-            f"  sample grids     {run / 'samples'}\n"
-            f"  metrics          {run / 'metrics.csv'}\n"
-            f"  {report or f'not evaluated: {NOT_EVALUATED}'}"
-        )
+        places = {
+            "run directory": run,
+            "last checkpoint": run / "checkpoints" / "last.ckpt",
+            "sample grids": run / "samples",
+            "metrics": run / "metrics.csv",
+        }
+        metrics = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
+        report = self.evaluation.report or f"not evaluated: {NOT_EVALUATED}"
+        lines = [
+            f"\nTrained for {self.trainer.global_step} updates of G on {int(self.model.images_seen)} real images.",
+            *(f"  {name:<16} {path}" for name, path in places.items() if path.exists()),
+            f"  {'best checkpoint':<16} {self._best_checkpoint()}",
+            f"  {report}",
+            *(f"  Note: {line}" for line in seen(metrics)),
+        ]
+        print("\n".join(lines))
 
     @rank_zero_only
     def after_test(self) -> None:
         """Print the score with its protocol."""
-        print(self.evaluation.report)
+        print(self.evaluation.report or f"not evaluated: {NOT_EVALUATED}")
 
     after_validate = after_test
 
@@ -224,5 +291,5 @@ def _processes(trainer: Namespace) -> int:
     return Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False).world_size
 
 
-def _gan_name(config: Namespace) -> str:
-    return str(config.model.class_path).rsplit(".")[-1].lower()
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value

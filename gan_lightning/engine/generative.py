@@ -2,16 +2,18 @@
 
 import copy
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.arguments import blamed, check_choice, check_counts, check_decays
-from gan_lightning.engine.checkpoints import CheckpointedModule
+from gan_lightning.batches import read_batch, read_labels
+from gan_lightning.engine.checkpointed import CheckpointedModule
 from gan_lightning.engine.draws import counted_seed
 from gan_lightning.engine.ema import MovingAverage
+from gan_lightning.images import check_range
 from gan_lightning.precision import at_least_fp32
 
 SAMPLING_BATCH = 250
@@ -55,6 +57,27 @@ class GenerativeModule(CheckpointedModule):
         """Forget the tensors of an earlier run."""
         super().setup(stage)
         self._average: MovingAverage | None = None
+        self._has_looked = False
+
+    def read(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Images and labels of a training batch in any form that :func:`~gan_lightning.batches.read_batch` knows.
+
+        The values of a run's first batch are looked at; to look at each would hold an accelerator up.
+
+        Returns:
+            images: (N, C, H, W), float in [-1, 1].
+            labels: (N,) int64 in [0, num_classes); zeros where an unconditional GAN gets none.
+
+        Raises:
+            TypeError: If the batch has another form.
+            ValueError: If images or labels are of another shape, or out of their range.
+        """
+        images, labels = read_batch(batch)
+        labels = read_labels(labels, images, self.num_classes, look=not self._has_looked)
+        if not self._has_looked:
+            check_range(images)
+            self._has_looked = True
+        return images.to(self.dtype), labels
 
     def update_average(self) -> None:
         """Move the average of G, if there is one: once an update of G."""
@@ -124,13 +147,36 @@ class GenerativeModule(CheckpointedModule):
         Raises:
             ValueError: If a label is out of range, or given to an unconditional GAN.
         """
+        return torch.cat([images for images, _ in self.stream(n, labels, seed)])
+
+    def stream(
+        self,
+        n: int,
+        labels: int | Sequence[int] | Tensor | None = None,
+        seed: int | None = None,
+        batch_size: int = SAMPLING_BATCH,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images of :meth:`sample` in batches, with their classes: as many as one likes in little memory.
+
+        Args:
+            n: How many.
+            labels: See :meth:`sample`.
+            seed: See :meth:`sample`.
+            batch_size: Images at a time, at least 1.
+
+        Yields:
+            images: (at most batch_size, C, H, W) in [-1, 1], on the module's device.
+            labels: (at most batch_size,) int64; zeros for an unconditional GAN.
+        """
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
-        latents = self.sample_latent(n, generator).to(self.device)
-        return self.sample_from(latents, self.sample_labels(n, labels, generator))
+        latents = self.sample_latent(n, generator)
+        classes = self.sample_labels(n, labels, generator)
+        for batch in zip(latents.split(batch_size), classes.split(batch_size), strict=True):
+            yield self.sample_from(batch[0].to(self.device), batch[1]), batch[1]
 
     @torch.no_grad()
     def sample_from(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents to images, as the module itself does, without gradients and in batches.
+        """Map latents to images, as the module itself does, without gradients and a batch at a time.
 
         Args:
             latents: (N, latent_dim).
@@ -161,22 +207,23 @@ class GenerativeModule(CheckpointedModule):
             )
         return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: evaluation is a callback's, which sees the same batch."""
 
     def on_predict_start(self) -> None:
         """Begin to count samples."""
         self._predicted = 0
 
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """As many samples as the batch has images, (N, C, H, W) in [-1, 1], of the same classes if G is conditional.
 
         The latent of image k is a function of (seed, k) alone; process r of n has the images [r::n].
         """
-        _, labels = batch
+        images, labels = read_batch(batch)
+        labels = read_labels(labels, images, self.num_classes)
         numbers = range(self._predicted, self._predicted + len(labels))
         self._predicted += len(labels)
         seeds = [counted_seed(number * self.trainer.world_size + self.global_rank) for number in numbers]

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from gan_lightning.arguments import (
     arguments_of,
+    check_betas,
     check_choice,
     check_counts,
     check_decays,
@@ -146,7 +147,7 @@ class Adam(PlayerOptimizer):
     ) -> None:
         super().__init__(**kwargs)
         if betas is not None:
-            check_decays(betas=betas)
+            check_betas(betas)
         check_weights(eps=eps, weight_decay=weight_decay)
         self.betas = betas
         self.eps = eps

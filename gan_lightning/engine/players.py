@@ -1,12 +1,14 @@
 """The two players' optimizers together: G's and D's, in this order."""
 
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
-from gan_lightning.arguments import check_decays, check_positive
+from gan_lightning.arguments import check_betas, check_positive
 from gan_lightning.engine.optimizers import PlayerOptimizer
 
 Betas = tuple[float, float] | None
@@ -37,7 +39,7 @@ class Players:
         if betas is None and takers:
             raise ValueError(f"betas must be a pair of numbers in [0, 1) for {takers[0]}, got None.")
         if betas is not None:
-            check_decays(betas=betas)
+            check_betas(betas)
         if not takers and betas not in (None, usual_betas):
             raise ValueError(f"betas must be None, for the optimizers of both players use none, got {betas}.")
 
@@ -52,7 +54,40 @@ class Players:
             player.make([{"params": list(network.parameters()), "name": name}], self.lr, self.betas, fused)
             for player, name, network in networks
         ]
-        if trainer is None or not any(player.changes_lr for player in self.both):
-            return optimizers, []
-        steps = trainer.estimated_stepping_batches
-        return optimizers, [player.schedule(o, steps) for player, o in zip(self.both, optimizers, strict=True)]
+        schedules: list[Any] = []
+        if trainer is not None and any(player.changes_lr for player in self.both):
+            steps = trainer.estimated_stepping_batches
+            schedules = [player.schedule(o, steps) for player, o in zip(self.both, optimizers, strict=True)]
+        self._options = [{k: v for k, v in o.param_groups[0].items() if k != "params"} for o in optimizers]
+        return optimizers, schedules
+
+    def apply_options(self, trainer: Trainer, step: int) -> None:
+        """Let the present options count again, after a checkpoint has brought its own back.
+
+        Args:
+            trainer: Has what :meth:`configure` made.
+            step: Updates of G so far.
+        """
+        for optimizer, options in zip(trainer.optimizers, self._options, strict=True):
+            optimizer.param_groups[0].update(options)
+        for config in trainer.lr_scheduler_configs:
+            schedule = cast("LambdaLR", config.scheduler)
+            (group,) = schedule.optimizer.param_groups
+            schedule.base_lrs = [group["initial_lr"]]
+            schedule.last_epoch = step
+            group["lr"] = group["initial_lr"] * schedule.lr_lambdas[0](step)
+            schedule._last_lr = [group["lr"]]
+
+
+def uncounted(optimizers: Any) -> Any:
+    """Lightning's optimizers of G and D, D's without its share in ``global_step``, which Lightning sets for each batch.
+
+    Others, as there are before a training, are returned as they are.
+    """
+    if isinstance(optimizers, list) and all(isinstance(optimizer, LightningOptimizer) for optimizer in optimizers):
+        optimizers[1]._on_before_step = optimizers[1]._on_after_step = _do_nothing
+    return optimizers
+
+
+def _do_nothing() -> None:
+    pass

@@ -174,7 +174,7 @@ def check_strategy(strategy: Strategy) -> None:
     )
 
 
-def explain_lost_connection(error: RuntimeError) -> str | None:
+def explain_lost_connection(error: Exception) -> str | None:
     """What a process tells its user when the others are gone; None for any other error."""
     frames = traceback.extract_tb(error.__traceback__)
     place = frames[-1].filename if frames else ""

@@ -10,15 +10,15 @@ class EvaluationReport:
     Attributes:
         metric: Key it is logged under, such as ``val/fid_mnist``.
         value: The Fréchet distance; NaN if the generator made non-finite images.
-        step: ``trainer.global_step``, which counts generator updates.
+        step: Updates of G that its weights have had.
         fakes: Number of generated images.
         reals: Number of real images.
         split: ``val`` or ``test``.
         data: Fingerprint of the data module, or ``unnamed data`` if it has none.
         extractor: Class and fingerprint of the feature extractor.
         ema: Whether the fakes came from the averaged generator.
-        seed: Of the fakes.
-        batch_size: Fakes to a seed.
+        seed: The fakes are a function of it, and of ...
+        batch_size: ... how many were drawn at once.
     """
 
     metric: str

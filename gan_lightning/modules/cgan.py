@@ -6,6 +6,7 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import ConcatLabels, MLPDiscriminator, MLPGenerator
+from gan_lightning.networks.shapes import joined, read_classes
 from gan_lightning.parts import describe
 
 
@@ -13,7 +14,7 @@ class CGAN(AdversarialModule):
     """Conditional GAN of multi-layer perceptrons (Mirza and Osindero, 2014, arXiv:1411.1784).
 
     Args:
-        image_shape: (C, H, W) of the images.
+        image_shape: (C, H, W) of the images, of any size.
         num_classes: Labels are in [0, num_classes).
         latent_dim: Features of a latent.
         embedding_dim: Features of the label that each player concatenates to its input.
@@ -35,8 +36,8 @@ class CGAN(AdversarialModule):
         loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
-        generator = MLPGenerator(image_shape, latent_dim + embedding_dim, norm=norm)
-        discriminator = MLPDiscriminator(math.prod(image_shape) + embedding_dim, dropout_prob=dropout_prob)
+        generator = MLPGenerator(image_shape, joined(latent_dim=latent_dim, embedding_dim=embedding_dim), norm=norm)
+        discriminator = MLPDiscriminator(math.prod(generator.image_shape) + embedding_dim, dropout_prob=dropout_prob)
         super().__init__(
             ConcatLabels(generator, num_classes, embedding_dim, init_std=0.1),
             ConcatLabels(discriminator, num_classes, embedding_dim),
@@ -44,4 +45,4 @@ class CGAN(AdversarialModule):
             latent_dim=latent_dim,
             **kwargs,
         )
-        self.num_classes = num_classes
+        self.num_classes = read_classes(num_classes)

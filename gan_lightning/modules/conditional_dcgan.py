@@ -5,6 +5,7 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import ConcatLabels, DCGANDiscriminator, DCGANGenerator, LabelPlanes
+from gan_lightning.networks.shapes import joined, read_classes, with_planes
 from gan_lightning.parts import describe
 
 
@@ -12,7 +13,7 @@ class ConditionalDCGAN(AdversarialModule):
     """DCGAN (arXiv:1511.06434) conditioned as cGAN is (arXiv:1411.1784): D sees one more channel a class.
 
     Args:
-        image_shape: (C, H, W) of the images: square, at least 8 pixels wide.
+        image_shape: (C, H, W) of the images, H and W at least 8; they need not be equal, nor even.
         num_classes: Labels are in [0, num_classes).
         latent_dim: Features of a latent.
         embedding_dim: Features of the label that G concatenates to its latent.
@@ -34,9 +35,9 @@ class ConditionalDCGAN(AdversarialModule):
         loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
-        channels, height, image_width = image_shape
-        generator = DCGANGenerator(image_shape, latent_dim + embedding_dim, width, norm)
-        discriminator = DCGANDiscriminator((channels + num_classes, height, image_width), width, norm)
+        features = joined(latent_dim=latent_dim, embedding_dim=embedding_dim)
+        generator = DCGANGenerator(image_shape, features, width, norm)
+        discriminator = DCGANDiscriminator(with_planes(image_shape, num_classes), width, norm)
         super().__init__(
             ConcatLabels(generator, num_classes, embedding_dim, init_std=0.1),
             LabelPlanes(discriminator, num_classes),
@@ -44,4 +45,4 @@ class ConditionalDCGAN(AdversarialModule):
             latent_dim=latent_dim,
             **kwargs,
         )
-        self.num_classes = num_classes
+        self.num_classes = read_classes(num_classes)

@@ -12,7 +12,7 @@ class DCGAN(AdversarialModule):
     """Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).
 
     Args:
-        image_shape: (C, H, W) of the images: square, at least 8 pixels wide.
+        image_shape: (C, H, W) of the images, H and W at least 8; they need not be equal, nor even.
         latent_dim: Features of a latent.
         width: Feature maps at half the resolution of the images.
         norm: Normalisation of both players: "batch" or "none".

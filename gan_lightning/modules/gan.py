@@ -13,7 +13,7 @@ class GAN(AdversarialModule):
     """The first GAN, of two multi-layer perceptrons (Goodfellow et al., 2014, arXiv:1406.2661).
 
     Args:
-        image_shape: (C, H, W) of the images.
+        image_shape: (C, H, W) of the images, of any size.
         latent_dim: Features of a latent.
         norm: Normalisation of G: "batch" or "none".
         dropout_prob: Of D's hidden units, in [0, 1).
@@ -31,9 +31,10 @@ class GAN(AdversarialModule):
         loss: AdversarialLoss = describe(NonSaturatingLoss),
         **kwargs: Any,
     ) -> None:
+        generator = MLPGenerator(image_shape, latent_dim, norm=norm)
         super().__init__(
-            MLPGenerator(image_shape, latent_dim, norm=norm),
-            MLPDiscriminator(math.prod(image_shape), dropout_prob=dropout_prob),
+            generator,
+            MLPDiscriminator(math.prod(generator.image_shape), dropout_prob=dropout_prob),
             loss,
             latent_dim=latent_dim,
             **kwargs,

@@ -12,7 +12,8 @@ class SNGAN(AdversarialModule):
     """Spectrally normalised GAN (Miyato et al., 2018, arXiv:1802.05957): hinge loss, residual networks.
 
     Args:
-        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
+        image_shape: (C, H, W), H and W at least 8. They need not be equal, but must be multiples of 2 where the shorter
+            of them is at most 30, of 4 where it is at most 60, of 8 up to 120, of 16 up to 240, and so on.
         latent_dim: Features of a latent.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.

@@ -24,6 +24,8 @@ class WGAN(DCGAN):
         kwargs: For :class:`~gan_lightning.modules.dcgan.DCGAN`.
     """
 
+    adjustable = DCGAN.adjustable | {"clip_value"}
+
     def __init__(
         self,
         *,

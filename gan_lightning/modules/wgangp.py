@@ -14,15 +14,17 @@ class WGANGP(AdversarialModule):
     """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028): residual, no norm in D.
 
     Args:
-        image_shape: (C, H, W) of the images: square, and 4, 5, 6 or 7 times a power of two wide.
-        latent_dim, n_critic, lr, betas, loss: See :class:`~gan_lightning.base.AdversarialModule`, as is what follows.
+        image_shape: (C, H, W); H and W as those of :class:`~gan_lightning.modules.sngan.SNGAN`.
+        latent_dim, n_critic, lr, betas, loss: As those of :class:`~gan_lightning.base.AdversarialModule`.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
-        gradient_penalty_weight: λ.
+        gradient_penalty_weight: λ, at least 0.
         stabilizers: What is added to the game, besides the penalty.
         kwargs: For the base.
     """
+
+    adjustable = AdversarialModule.adjustable | {"gradient_penalty_weight"}
 
     def __init__(
         self,

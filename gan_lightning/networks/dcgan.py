@@ -1,54 +1,31 @@
-"""Strided and transposed 4x4 convolutions (Radford et al., 2015, arXiv:1511.06434), at any image size."""
+"""Strided and transposed 4x4 convolutions (Radford et al., 2015, arXiv:1511.06434), for images of any size from 8x8."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan_lightning.arguments import check_counts
+from gan_lightning.arguments import check_choice, check_counts, check_positive
 from gan_lightning.game import Verdict
 from gan_lightning.networks.init import init_normal
-from gan_lightning.networks.layers import logits_of, norm_layer
+from gan_lightning.networks.layers import NORMS, logits_of, norm_layer
+from gan_lightning.networks.shapes import check_images, check_latents, halvings, read_shape
 from gan_lightning.parts import Part
-
-
-def halvings(image_shape: Sequence[int]) -> list[int]:
-    """Sizes that an image passes through when it is halved, rounding down, until at most 4 pixels are left.
-
-    Args:
-        image_shape: (C, H, W).
-
-    Raises:
-        ValueError: If the images are not square, or less than 8 pixels wide.
-
-    Example:
-        >>> halvings((3, 64, 64)), halvings((1, 28, 28))
-        ([64, 32, 16, 8, 4], [28, 14, 7, 3])
-    """
-    _, height, width = image_shape
-    if height != width or height < 8:
-        raise ValueError(
-            f"DCGAN's networks cannot make {height}x{width} images: they must be square, and at least 8 pixels wide. "
-            "Set the data's image_size."
-        )
-    sizes = [height]
-    while sizes[-1] > 4:
-        sizes.append(sizes[-1] // 2)
-    return sizes
 
 
 class DCGANGenerator(Part):
     """Transposed convolutions that double the resolution; norm and ReLU after all but the last, which has tanh.
 
     Args:
-        image_shape: (C, H, W): square, at least 8 pixels wide.
+        image_shape: (C, H, W), H and W at least 8; they need not be equal, nor even.
         latent_dim: Features of a latent.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
         norm: Normalisation: "batch" or "none".
         init_std: Standard deviation of the initial weights.
 
     Raises:
-        ValueError: If the network cannot make images of this size.
+        ValueError: If the network cannot make such images, or a number is out of its range.
     """
 
     def __init__(
@@ -61,8 +38,9 @@ class DCGANGenerator(Part):
     ) -> None:
         super().__init__()
         check_counts(latent_dim=latent_dim, width=width)
-        sizes = halvings(image_shape)[::-1]
-        self.image_shape = tuple(image_shape)
+        check_positive(init_std=init_std)
+        self.image_shape = read_shape(image_shape)
+        sizes = halvings(self.image_shape)[::-1]
         self.latent_dim = latent_dim
         self.width = width
         self.norm = norm
@@ -72,35 +50,38 @@ class DCGANGenerator(Part):
             nn.Unflatten(1, (latent_dim, 1, 1)),
             nn.ConvTranspose2d(latent_dim, widths[0], sizes[0], bias=norm == "none"),
         ]
-        for (small, large), (fan_in, fan_out) in zip(pairwise(sizes), pairwise([*widths, image_shape[0]]), strict=True):
+        channels = pairwise([*widths, self.image_shape[0]])
+        for (small, large), (fan_in, fan_out) in zip(pairwise(sizes), channels, strict=True):
             bias = norm == "none" or large == sizes[-1]
+            odd = large[0] - 2 * small[0], large[1] - 2 * small[1]
             layers += [norm_layer(norm, fan_in), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=large - 2 * small, bias=bias)]
+            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=odd, bias=bias)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         init_normal(self, init_std)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]; labels are ignored."""
+        check_latents(latents, self.latent_dim, self)
         images: Tensor = self.layers(latents)
         return images
 
 
 class DCGANDiscriminator(Part):
-    """Strided convolutions that halve the resolution until at most 4 pixels are left, and one that gives the logit.
+    """Strided convolutions that halve images until their shorter side has at most 4 pixels, and one for the logit.
 
     LeakyReLU(0.2) after each but the last, norm after each but the first and the last.
 
-    Attributes:
-        num_features: Of the head "features": what the last layer sees.
-
     Args:
-        image_shape: (C, H, W) of what it judges: square, at least 8 pixels wide.
+        image_shape: (C, H, W) of what it judges; H and W as those of :class:`DCGANGenerator`.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
         norm: Normalisation: "batch" or "none".
         init_std: Standard deviation of the initial weights.
 
+    Attributes:
+        num_features: Of the head "features": what the last layer sees.
+
     Raises:
-        ValueError: If the network cannot judge images of this size.
+        ValueError: If the network cannot judge such images, or a number is out of its range.
     """
 
     def __init__(
@@ -112,22 +93,25 @@ class DCGANDiscriminator(Part):
     ) -> None:
         super().__init__()
         check_counts(width=width)
-        sizes = halvings(image_shape)
-        self.image_shape = tuple(image_shape)
+        check_choice(NORMS, norm=norm)
+        check_positive(init_std=init_std)
+        self.image_shape = read_shape(image_shape)
+        sizes = halvings(self.image_shape)
         self.width = width
         self.norm = norm
         self.init_std = init_std
         widths = [width * 2**k for k in range(len(sizes) - 1)]
-        layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        layers: list[nn.Module] = [nn.Conv2d(self.image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         for fan_in, fan_out in pairwise(widths):
             layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm == "none")]
             layers += [norm_layer(norm, fan_out), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]))
-        self.num_features = widths[-1] * sizes[-1] ** 2
+        self.num_features = widths[-1] * math.prod(sizes[-1])
         init_normal(self, init_std)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Map images (N, C, H, W) to logits (N,) and features (N, num_features); labels are ignored."""
+        check_images(images, self.image_shape, self)
         *hidden, last = self.layers
         maps = images
         for layer in hidden:

@@ -1,6 +1,5 @@
 """Layers that more than one family of networks uses."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,43 +7,22 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, one_hot, pad
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_lightning.arguments import check_choice, check_counts
+from gan_lightning.arguments import check_choice, check_counts, check_weights
+from gan_lightning.networks.shapes import read_classes
 from gan_lightning.parts import Part
 from gan_lightning.precision import at_least_fp32
 
-
-def stem(image_shape: Sequence[int]) -> tuple[int, int]:
-    """How a network that halves or doubles the resolution reaches an image size: (stem size, doublings).
-
-    The stem is 4 to 7 pixels wide: 28 = 7 * 2², 32 = 4 * 2³, 64 = 4 * 2⁴, 96 = 6 * 2⁴.
-
-    Args:
-        image_shape: (C, H, W).
-
-    Raises:
-        ValueError: If the images are not square, or not 4, 5, 6 or 7 times a power of two wide (8 at least).
-
-    Example:
-        >>> stem((1, 28, 28)), stem((3, 64, 64))
-        ((7, 2), (4, 4))
-    """
-    _, height, width = image_shape
-    doublings = max(height, 1).bit_length() - 3
-    if height != width or doublings < 1 or height % 2**doublings:
-        raise ValueError(
-            f"A convolutional network cannot make {height}x{width} images: they must be square, and 4, 5, 6 or 7 "
-            "times a power of two wide (8, 16, 28, 32, 48, 64, 96, 128, 256 ...). Set the data's image_size."
-        )
-    return height >> doublings, doublings
+NORMS = ("batch", "none")
+"""How hidden layers may be normalised."""
 
 
 def norm_layer(norm: str, features: int, dimensions: int = 2) -> nn.Module:
-    """Normalise ``features`` feature maps of so many dimensions (0 or 2): "batch", or "none" of them.
+    """The layer that normalises ``features`` units (0 dimensions) or feature maps (2): "batch" norm, or "none".
 
     Raises:
-        ValueError: If the word is another.
+        ValueError: If ``norm`` is another word.
     """
-    check_choice(["batch", "none"], norm=norm)
+    check_choice(NORMS, norm=norm)
     if norm == "none":
         return nn.Identity()
     return nn.BatchNorm2d(features) if dimensions else nn.BatchNorm1d(features)
@@ -57,46 +35,52 @@ class ConcatLabels(Part):
     pixels of an MLP.
 
     Args:
-        network: Its input has ``embedding_dim`` more features than what the caller gives.
+        network: Takes ``embedding_dim`` more features than the caller gives.
         num_classes: Labels are in [0, num_classes).
         embedding_dim: Features of the embedding.
         init_std: Standard deviation of the initial embedding. On MNIST a discriminator learns the classes with 1, and
             not with 0.1. A generator wants 0.1: with 1, that of CGAN hardly learns, and that of ConditionalDCGAN comes
             to make one image a class, whatever the latent.
+
+    Raises:
+        ValueError: If a number is out of its range.
     """
 
     def __init__(self, network: nn.Module, num_classes: int, embedding_dim: int, init_std: float = 1.0) -> None:
         super().__init__()
-        check_counts(num_classes=num_classes, embedding_dim=embedding_dim)
+        check_counts(embedding_dim=embedding_dim)
+        check_weights(init_std=init_std)
         self.network = network
-        self.num_classes = num_classes
+        self.num_classes = read_classes(num_classes)
         self.embedding_dim = embedding_dim
         self.init_std = init_std
         self.num_features = getattr(network, "num_features", None)
-        self.embedding = nn.Embedding(num_classes, embedding_dim)
+        self.embedding = nn.Embedding(self.num_classes, embedding_dim)
         nn.init.normal_(self.embedding.weight, 0.0, init_std)
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Any:
-        """Concatenate along dimension 1 and pass on; labels: (N,) int64."""
+        """Put the embeddings behind inputs (N, ...), flattened, and pass on; labels: (N,) int64."""
         return self.network(torch.cat([inputs.flatten(1), self.embedding(labels)], dim=1))
 
 
 class LabelPlanes(Part):
-    """Condition a convolutional network by one more channel a class: ones for the label's, zeros for the others.
+    """Condition a convolutional network by one more channel a class: ones for that of the label, zeros for the others.
 
     Planes of learned pixels instead, which start as noise, make the samples of ConditionalDCGAN grainy and, at high
     learning rates, alike within a class.
 
     Args:
-        network: Its input has ``num_classes`` more channels than what the caller gives.
+        network: Takes ``num_classes`` more channels than the caller gives.
         num_classes: Labels are in [0, num_classes).
+
+    Raises:
+        ValueError: If there is no class.
     """
 
     def __init__(self, network: nn.Module, num_classes: int) -> None:
         super().__init__()
-        check_counts(num_classes=num_classes)
         self.network = network
-        self.num_classes = num_classes
+        self.num_classes = read_classes(num_classes)
         self.num_features = getattr(network, "num_features", None)
 
     def forward(self, images: Tensor, labels: Tensor) -> Any:
@@ -153,9 +137,13 @@ class UpConv2d(nn.Conv2d):
     Args:
         in_channels: Of the input, (N, in_channels, H, W).
         out_channels: Of the output, (N, out_channels, 2H, 2W).
+
+    Raises:
+        ValueError: If there are no channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
+        check_counts(in_channels=in_channels, out_channels=out_channels)
         super().__init__(in_channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -170,9 +158,13 @@ class DownConv2d(nn.Conv2d):
     Args:
         in_channels: Of the input, (N, in_channels, H, W), with H and W even.
         out_channels: Of the output, (N, out_channels, H/2, W/2).
+
+    Raises:
+        ValueError: If there are no channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
+        check_counts(in_channels=in_channels, out_channels=out_channels)
         super().__init__(in_channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Layers that compare the images of a batch, so that a discriminator notices when all of them are alike."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,9 @@ class MinibatchDiscriminationLayer(Part):
         in_features: Of the input, (N, in_features).
         kernels: B, features of the output, (N, kernels).
         kernel_dim: C, of a projection.
+
+    Raises:
+        ValueError: If a number is below 1.
     """
 
     def __init__(self, in_features: int, kernels: int = 5, kernel_dim: int = 3) -> None:
@@ -41,7 +46,10 @@ class MinibatchStdDevLayer(Part):
     """The standard deviation over a group of images, the mean of all features (Karras et al., 2017, arXiv:1710.10196).
 
     Args:
-        group_size: Images a group; all of them where their number is no multiple of it.
+        group_size: Images a group, at least 2; all of them where their number is no multiple of it.
+
+    Raises:
+        ValueError: If the number is too small.
     """
 
     def __init__(self, group_size: int = 4) -> None:
@@ -67,14 +75,19 @@ class WithMinibatchLayer(Part):
         network: Gives the head "features", and tells its ``num_features``.
         layer: Maps (N, num_features) to (N, out_features).
         out_features: Of the layer.
+
+    Raises:
+        ValueError: If a number is below 1, or the network tells none.
     """
 
     def __init__(self, network: nn.Module, layer: nn.Module, out_features: int) -> None:
         super().__init__()
+        num_features: Any = getattr(network, "num_features", None)
+        check_counts(num_features=num_features, out_features=out_features)
         self.network = network
         self.layer = layer
         self.out_features = out_features
-        self.num_features = network.num_features + out_features  # type: ignore[operator]
+        self.num_features = num_features + out_features
         self.linear = nn.Linear(out_features, 1, bias=False)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:

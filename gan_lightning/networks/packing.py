@@ -14,8 +14,11 @@ class PacGAN(Part):
     packs together. Penalties see the gradient at each image, not at a pack.
 
     Args:
-        network: Takes images of ``pack`` times as many channels; gives one logit for a pack.
+        network: Takes images of ``pack`` times as many channels; gives one logit a pack.
         pack: m, images in a pack.
+
+    Raises:
+        ValueError: If ``pack`` is below 1.
     """
 
     def __init__(self, network: nn.Module, pack: int = 2) -> None:
@@ -33,7 +36,10 @@ class PacGAN(Part):
         """
         count = len(images)
         if count % self.pack:
-            raise ValueError(f"PacGAN judges {self.pack} images together, which {count} cannot be split into.")
+            raise ValueError(
+                f"PacGAN judges {self.pack} images together, which {count} cannot be split into. Make the batch_size a "
+                f"multiple of {self.pack}."
+            )
         packs = images.reshape(self.pack, count // self.pack, *images.shape[1:]).transpose(0, 1).flatten(1, 2)
         verdict: Verdict = self.network(packs, None if labels is None else labels[: count // self.pack])
         return verdict

@@ -1,4 +1,4 @@
-"""Residual networks of WGAN-GP (arXiv:1704.00028) and SNGAN (arXiv:1802.05957), at any image size."""
+"""Residual networks of WGAN-GP (arXiv:1704.00028) and SNGAN (arXiv:1802.05957), for images of many sizes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,7 +9,8 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 from gan_lightning.arguments import check_counts
 from gan_lightning.game import Verdict
 from gan_lightning.networks.init import init_xavier
-from gan_lightning.networks.layers import DownConv2d, UpConv2d, logits_of, norm_layer, stem
+from gan_lightning.networks.layers import DownConv2d, UpConv2d, logits_of, norm_layer
+from gan_lightning.networks.shapes import check_images, check_latents, read_shape, stem
 from gan_lightning.parts import Part
 from gan_lightning.precision import at_least_fp32
 
@@ -98,14 +99,15 @@ class ResNetGenerator(Part):
     """A linear layer, one :class:`UpBlock` a doubling, then norm, ReLU, convolution and tanh.
 
     Args:
-        image_shape: (C, H, W); see :func:`~gan_lightning.networks.layers.stem` for the sizes it makes.
+        image_shape: (C, H, W), H and W at least 8. They need not be equal, but must be multiples of 2 where the shorter
+            of them is at most 30, of 4 where it is at most 60, of 8 up to 120, of 16 up to 240, and so on.
         latent_dim: Features of a latent.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation: "batch" or "none".
 
     Raises:
-        ValueError: If the network cannot make images of this size.
+        ValueError: If the network cannot make such images, or a number is out of its range.
     """
 
     def __init__(
@@ -117,26 +119,28 @@ class ResNetGenerator(Part):
         norm: str = "batch",
     ) -> None:
         super().__init__()
-        size, doublings = stem(image_shape)
-        self.image_shape = tuple(image_shape)
+        check_counts(latent_dim=latent_dim)
+        self.image_shape = read_shape(image_shape)
+        (height, breadth), doublings = stem(self.image_shape)
         self.latent_dim = latent_dim
         self.width = width
         self.max_width = max_width
         self.norm = norm
         widths = _widths(width, max_width, doublings)[::-1]
         self.layers = nn.Sequential(
-            nn.Linear(latent_dim, widths[0] * size**2),
-            nn.Unflatten(1, (widths[0], size, size)),
+            nn.Linear(latent_dim, widths[0] * height * breadth),
+            nn.Unflatten(1, (widths[0], height, breadth)),
             *[UpBlock(fan_in, fan_out, norm) for fan_in, fan_out in pairwise(widths)],
-            norm_layer(norm, width),
+            norm_layer(norm, widths[-1]),
             nn.ReLU(),
-            nn.Conv2d(width, image_shape[0], 3, padding=1),
+            nn.Conv2d(widths[-1], self.image_shape[0], 3, padding=1),
             nn.Tanh(),
         )
         init_xavier(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]; labels are ignored."""
+        check_latents(latents, self.latent_dim, self)
         images: Tensor = self.layers(latents)
         return images
 
@@ -147,7 +151,7 @@ class ResNetDiscriminator(Part):
     The first block takes the image itself, not its ReLU.
 
     Args:
-        image_shape: (C, H, W) of what it judges; see :func:`~gan_lightning.networks.layers.stem` for the sizes.
+        image_shape: (C, H, W) of what it judges; H and W as those of :class:`ResNetGenerator`.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves ...
         max_width: ... up to this many.
 
@@ -155,17 +159,17 @@ class ResNetDiscriminator(Part):
         num_features: Of the head "features": what the last layer sees.
 
     Raises:
-        ValueError: If the network cannot judge images of this size.
+        ValueError: If the network cannot judge such images, or a number is out of its range.
     """
 
     def __init__(self, image_shape: Sequence[int], width: int = 64, max_width: int = 1024) -> None:
         super().__init__()
-        _, halvings = stem(image_shape)
-        self.image_shape = tuple(image_shape)
+        self.image_shape = read_shape(image_shape)
+        _, halvings = stem(self.image_shape)
         self.width = width
         self.max_width = max_width
         widths = _widths(width, max_width, halvings - 1)
-        blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([image_shape[0], *widths])]
+        blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([self.image_shape[0], *widths])]
         blocks[0].residual[0] = nn.Identity()
         self.blocks = nn.Sequential(*blocks, FlatBlock(widths[-1]))
         self.linear = nn.Linear(widths[-1], 1)
@@ -174,5 +178,6 @@ class ResNetDiscriminator(Part):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Map images (N, C, H, W) to logits (N,) and features (N, num_features); labels are ignored."""
+        check_images(images, self.image_shape, self)
         features = at_least_fp32(relu(self.blocks(images))).sum(dim=(2, 3))
         return Verdict(logits_of(self.linear, features), {"features": features})

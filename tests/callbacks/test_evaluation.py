@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor, nn
@@ -403,6 +403,94 @@ def test_image_size_that_the_extractor_cannot_take_is_refused_before_training(tm
     with pytest.raises(ValueError, match="got 1 channels of 1x2"):
         make_trainer(tmp_path, make_evaluation(features=MNISTFeatures())).fit(painter, data)
     assert not painter.seeds
+
+
+class Shaped(Pixels):
+    """Data of any shape and range, for validation and training."""
+
+    def __init__(self, images: Tensor, with_labels: bool = True, declare: bool = True) -> None:
+        super().__init__("shaped")
+        if declare:
+            self.image_shape = tuple(images.shape[1:])
+        self.data = TensorDataset(images, torch.zeros(len(images))) if with_labels else TensorDataset(images)
+
+
+@pytest.mark.parametrize("declare", [True, False])
+@pytest.mark.parametrize("shape", [(3, 28, 28), (1, 64, 64), (1, 1, 2)])
+def test_images_that_the_default_extractor_cannot_judge_cost_one_warning(tmp_path, shape, declare):
+    evaluation = Evaluation(num_samples=8)
+    trainer = make_trainer(tmp_path, evaluation, max_epochs=2, num_sanity_val_steps=0)
+    with pytest.warns(
+        UserWarning, match="There will be no evaluation. MNISTFeatures judges grey digits .*Inception"
+    ) as caught:
+        trainer.fit(Painter(), Shaped(torch.full((16, *shape), -0.5), declare=declare))
+    assert sum("no evaluation" in str(warning.message) for warning in caught) == 1
+    assert evaluation.report is None
+    assert trainer.global_step == 4
+    assert not any(key.startswith("val/") for key in trainer.callback_metrics)
+
+
+def test_a_chosen_extractor_that_cannot_judge_is_an_error_also_for_data_of_unknown_shape(tmp_path):
+    evaluation = make_evaluation(features=MNISTFeatures())
+    with pytest.raises(ValueError, match="got 3 channels of 8x8"):
+        make_trainer(tmp_path, evaluation).validate(Painter(), Shaped(torch.zeros(4, 3, 8, 8) - 0.5, declare=False))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (-2.1, 2.6), (-1, math.nan), (-math.inf, 1)])
+def test_images_out_of_range_are_refused_with_what_was_found(tmp_path, split, low, high):
+    images = torch.linspace(0, 1, 16).view(8, 1, 1, 2)
+    images = images * (high - low) + low if math.isfinite(high - low) else images.clone()
+    images.view(-1)[0], images.view(-1)[-1] = low, high
+    trainer = make_trainer(tmp_path, make_evaluation())
+    judge = trainer.validate if split == "val" else trainer.test
+    with pytest.raises(ValueError, match=rf"{split} split must be in \[-1, 1\], got values from {low:.4g} to|nan"):
+        judge(Painter(), Shaped(images), verbose=False)
+    assert not cache_files(tmp_path)
+
+
+def as_tensors(batch: list[tuple[Tensor, ...]]) -> Tensor:
+    return torch.stack([images for images, *_ in batch])
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+@pytest.mark.parametrize("form", ["pair", "single", "bare"])
+def test_a_batch_may_be_bytes_or_images_alone(tmp_path, as_bytes, form):
+    pixels = balanced_pixels(REALS, mean=(100, 60), deviation=(10, 10))
+    data = Shaped(pixels if as_bytes else to_float(pixels), with_labels=form == "pair")
+    if form == "bare":
+        loader = DataLoader(data.data, batch_size=8, collate_fn=as_tensors)
+        data.val_dataloader = lambda: loader
+    evaluation = make_evaluation()
+    make_trainer(tmp_path, evaluation).validate(Painter(), data, verbose=False)
+    assert evaluation.report.value == pytest.approx(expected_distance(), rel=1e-6)
+
+
+def test_wandb_keeps_the_lowest_distance_in_its_summary(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    from lightning.pytorch.loggers import WandbLogger
+
+    class Worse(Painter):
+        def sample(self, n: int, labels: Tensor | None = None, seed: int | None = None) -> Tensor:
+            return super().sample(n, labels, seed) / (1 + self.global_step / 10)
+
+    logger = WandbLogger(save_dir=tmp_path, project="p")
+    evaluation = make_evaluation()
+    trainer = make_trainer(tmp_path, evaluation, logger=logger, max_epochs=3, num_sanity_val_steps=0)
+    values = []
+
+    class Record(Callback):
+        def on_validation_end(self, trainer: Trainer, *_: object) -> None:
+            values.append(evaluation.report.value)
+
+    trainer.callbacks.append(Record())
+    trainer.fit(Worse(), Pixels())
+    summary = dict(logger.experiment.summary)
+    logger.experiment.finish()
+    assert values == sorted(values)
+    assert summary["val/fid_pixels"]["min"] == pytest.approx(values[0])
 
 
 def test_construction_reads_nothing_and_default_is_mnist():

@@ -1,9 +1,13 @@
+import pickle
 import warnings
 
 import lightning
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.trainer.states import TrainerStatus
+
+from datamodules import GaussianDataModule, ImageDataModule
 
 
 class Recorder(lightning.LightningModule):
@@ -43,10 +47,64 @@ def fit(module, data, max_steps, ckpt_path=None, **kwargs):
     return fitted, module.seen
 
 
-@pytest.mark.parametrize("argument", [{"batch_size": 0}, {"eval_batch_size": 0}, {"num_workers": -1}])
-def test_numbers_are_checked_at_construction(indexed, argument):
-    with pytest.raises(ValueError, match=f"{next(iter(argument))} is .* at least"):
-        indexed(**argument)
+@pytest.mark.parametrize(("argument", "least"), [("batch_size", 1), ("eval_batch_size", 1), ("num_workers", 0)])
+@pytest.mark.parametrize("value", [-1, -7, 2.0, "4", True, None, [4]])
+def test_numbers_are_checked_at_construction(indexed, argument, least, value):
+    with pytest.raises(ValueError, match=rf"^{argument} is .*, but must be (an integer )?at least {least}\.$"):
+        indexed(**{argument: value})
+
+
+def test_integers_of_numpy_become_those_of_python(indexed):
+    data = indexed(batch_size=np.int64(4), eval_batch_size=np.uint8(5), num_workers=np.int32(0), flip=np.bool_(True))
+    found = (data.batch_size, data.eval_batch_size, data.num_workers, data.flip)
+    assert found == (4, 5, 0, True)
+    assert [type(value) for value in found] == [int, int, int, bool]
+
+
+@pytest.mark.parametrize("value", ["false", 0, 1, None])
+def test_flip_is_true_or_false(indexed, value):
+    with pytest.raises(ValueError, match=rf"^flip is {value!r}, but must be True or False\.$"):
+        indexed(flip=value)
+
+
+def test_an_abstract_class_says_what_it_lacks_and_what_to_take(indexed):
+    class Half(ImageDataModule):
+        version = "1"
+
+    for kind, absent in ((ImageDataModule, "read and version"), (Half, "read")):
+        with pytest.raises(TypeError) as raised:
+            kind((1, 2, 2), 0)
+        assert str(raised.value) == (
+            f"{kind.__name__} is abstract: it does not define {absent}. Choose a data set, such as "
+            f"ImageFolderDataModule, or define {absent} in a class of your own that is derived from it."
+        )
+    assert pickle.loads(pickle.dumps(GaussianDataModule(batch_size=3))).batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("counts", "stage", "split"),
+    [
+        ((0, 7, 8), "fit", "train"),
+        ((39, 0, 8), "fit", "val"),
+        ((39, 0, 8), "validate", "val"),
+        ((39, 7, 0), "test", "test"),
+    ],
+)
+def test_an_empty_split_is_an_error_at_setup(indexed, counts, stage, split):
+    data = indexed(counts)
+    with pytest.raises(ValueError, match=rf"^The {split} split of indexed is empty\. Let read\('{split}'\) return"):
+        data.setup(stage)
+
+
+@pytest.mark.parametrize(("label", "classes", "end"), [(-1, 10, 9), (10, 10, 9), (1, 0, 0)])
+def test_labels_out_of_range_are_an_error_at_setup(indexed, monkeypatch, label, classes, end):
+    monkeypatch.setattr(indexed, "read", lambda *_: (torch.zeros(3, 1, 2, 2).byte(), torch.tensor([0, label, 0])))
+    data = indexed()
+    data.num_classes = classes
+    with pytest.raises(
+        ValueError, match=f"train split .* has the label {label}, but labels must be from 0 to {end}: num"
+    ):
+        data.setup("fit")
 
 
 def test_nothing_is_read_at_construction(indexed, monkeypatch):
@@ -145,6 +203,11 @@ def test_training_split_smaller_than_a_batch_is_refused_with_the_largest_that_fi
     with pytest.raises(ValueError, match=r"holds 39 images.* 40: batch_size 5 x n_critic 4 x 2 devices.* at most 4"):
         attach(indexed(batch_size=5), n_critic=4, world_size=2).train_dataloader()
     assert len(attach(indexed(batch_size=4), n_critic=4, world_size=2).train_dataloader()) == 1
+
+
+def test_a_training_split_that_no_batch_size_fits_asks_for_more_images(indexed, attach):
+    with pytest.raises(ValueError, match=r"holds 7 images.* 8: batch_size 1 x .* devices\. Add images: 8 or more\.$"):
+        attach(indexed((7, 1, 1), batch_size=1), n_critic=4, world_size=2).train_dataloader()
 
 
 @pytest.mark.parametrize("name", ["val_dataloader", "test_dataloader", "predict_dataloader"])

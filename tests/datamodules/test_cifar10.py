@@ -189,7 +189,7 @@ def test_damaged_file_is_named_and_left_alone(drawn_cifar10, damage, found):
     path = drawn_cifar10 / BINARY.folder / FIRST
     content = damage(path.read_bytes())
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{FIRST} holds {found}.*expected was the published {FIRST}.*Move the file"):
+    with pytest.raises(ValueError, match=rf"{FIRST} holds {found}.*should be the published {FIRST}.*Move the file"):
         drawn(drawn_cifar10).setup("fit")
     assert path.read_bytes() == content
     drawn(drawn_cifar10).setup("test")

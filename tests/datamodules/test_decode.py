@@ -88,21 +88,58 @@ def test_a_palette_becomes_its_colours_and_its_transparent_entry_white():
     assert colour_of(encoded(image, "GIF", transparency=1)) == (255, 255, 255)
 
 
-def test_16_bits_of_grey_and_of_colour_are_cut_alike():
-    import struct
-    import zlib
+@pytest.mark.parametrize(
+    ("mode", "color", "grey"),
+    [
+        ("RGB", (255, 0, 0), 76),
+        ("RGB", (10, 20, 30), 18),
+        ("L", 70, 70),
+        ("I;16", 0x4A99, 74),
+        ("RGBA", (0, 0, 0, 0), 255),
+    ],
+)
+def test_grey_of_one_channel_is_made_of_every_mode(mode, color, grey):
+    pixels = Decoder(4, channels=1)(encoded(Image.new(mode, (9, 7), color)))
+    assert pixels.shape == (1, 4, 4)
+    assert np.unique(pixels).tolist() == [grey]
 
-    def chunk(kind, content):
-        checked = kind + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
-    def png(colour_type, samples):
-        row = b"\0" + struct.pack(">H", 0x4A99) * samples * 4
-        header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
-        data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * 4)) + chunk(b"IEND", b"")
-        return b"\x89PNG\r\n\x1a\n" + data
+def test_grey_is_that_of_torchvision():
+    image = noise(40, 43)
+    reference = transforms.Compose([transforms.Grayscale(), transforms.CenterCrop(36), transforms.Resize(20)])
+    assert_close(Decoder(20, 36, channels=1)(encoded(image)), np.asarray(reference(image))[None])
 
-    assert colour_of(png(0, 1)) == colour_of(png(2, 3)) == (0x4A, 0x4A, 0x4A)
+
+@pytest.mark.parametrize(
+    ("size", "crop", "cut"),
+    [
+        ((32, 16), None, (40, 20)),
+        ((16, 32), None, (30, 60)),
+        ((30, 45), None, (40, 60)),
+        ((32, 16), 30, (30, 15)),
+        ((16, 32), 30, (15, 30)),
+        ((24, 24), None, (40, 40)),
+        ((1, 50), None, (1, 60)),
+    ],
+)
+def test_the_largest_part_of_the_proportions_of_the_result_is_cut_from_the_centre(size, crop, cut):
+    image = noise(60, 40)
+    height, width = cut
+    reference = transforms.Compose([transforms.CenterCrop(cut), transforms.Resize(size)])
+    assert_close(Decoder(size, crop)(encoded(image)), np.asarray(reference(image)).transpose(2, 0, 1))
+    assert abs(height / width - size[0] / size[1]) <= 0.5 / min(cut)
+
+
+def test_proportions_are_kept():
+    image = Image.new("L", (100, 60))
+    image.paste(255, (40, 20, 60, 40))  # a square
+    for size in ((60, 40), (40, 60), (50, 50)):
+        bright = Decoder(size)(encoded(image))[0] > 127
+        assert abs(int(bright.any(0).sum()) - int(bright.any(1).sum())) <= 1
+
+
+def test_a_size_of_two_equal_sides_is_that_of_one():
+    assert Decoder((8, 8)) == Decoder([8, 8]) == Decoder(np.array([8, 8])) == Decoder(np.int64(8)) == Decoder(8)
 
 
 def test_the_first_frame_of_an_animation_is_taken():
@@ -190,10 +227,28 @@ def test_an_image_of_the_wrong_size_is_described(decoder, said):
         decoder(encoded(noise(64, 40)))
 
 
-@pytest.mark.parametrize("argument", [{"size": 0}, {"size": 8, "crop": 0}, {"size": 8, "crop": -3}])
-def test_numbers_are_checked_at_construction(argument):
-    with pytest.raises(ValueError, match=r"(image_size|crop) is .*, but must be at least 1"):
-        Decoder(**argument)
+@pytest.mark.parametrize(
+    "size", [0, -1, 8.0, "8", True, None, [8], [8, 8, 8], [0, 8], [8, -1], [8.0, 8], ["8", 8], "88"]
+)
+def test_the_size_is_checked_at_construction(size):
+    with pytest.raises(ValueError) as raised:
+        Decoder(size)
+    assert str(raised.value) == (
+        f"image_size is {size!r}, but must be at least 1: an integer, such as 64, or a pair [height, width], such as "
+        "[64, 48]."
+    )
+
+
+@pytest.mark.parametrize("crop", [0, -3, 4.0, "4", True, [4, 4]])
+def test_the_crop_is_checked_at_construction(crop):
+    with pytest.raises(ValueError, match=r"^crop is .*, but must be (an integer )?at least 1\.$"):
+        Decoder(8, crop)
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4, 1.0, "1", True, None])
+def test_the_channels_are_checked_at_construction(channels):
+    with pytest.raises(ValueError, match=rf"^channels is {channels!r}, but must be 3 \(RGB\) or 1 \(grey\)\.$"):
+        Decoder(8, channels=channels)
 
 
 @pytest.fixture
@@ -212,8 +267,9 @@ def test_processes_decode_in_order_what_one_decodes(many, monkeypatch, cores):
     before = torch.get_rng_state()
     results = list(decode_all(many, list(many.files), Decoder(4)))
     assert torch.equal(torch.get_rng_state(), before)
-    assert [number for number, result in enumerate(results) if isinstance(result, str)] == [123, 500]
-    numbers = [int(result[0, 0, 0]) + 256 * int(result[1, 0, 0]) for result in results if not isinstance(result, str)]
+    assert [number for number, result in enumerate(results) if result.pixels is None] == [123, 500]
+    kept = [result.pixels[:2, 0, 0].tolist() for result in results if result.pixels is not None]
+    numbers = [low + 256 * high for low, high in kept]
     assert numbers == [number for number in range(1_000) if number not in (123, 500)]
 
 

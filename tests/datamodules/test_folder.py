@@ -1,3 +1,5 @@
+import os
+import re
 import shutil
 import unicodedata
 import warnings
@@ -89,6 +91,9 @@ def test_fingerprint_tells_sources_sizes_crops_and_fractions_apart(flat, classes
         ImageFolderDataModule(str(flat), image_size=4),
         ImageFolderDataModule(str(flat), image_size=5),
         ImageFolderDataModule(str(flat), image_size=4, crop=6),
+        ImageFolderDataModule(str(flat), image_size=4, channels=1),
+        ImageFolderDataModule(str(flat), image_size=[5, 4]),
+        ImageFolderDataModule(str(flat), image_size=[4, 5]),
         ImageFolderDataModule(str(flat), image_size=4, val_fraction=0.3),
         ImageFolderDataModule(str(classes), image_size=4),
         ImageFolderDataModule(str(classes), image_size=4, labels=False),
@@ -206,6 +211,182 @@ def test_labels_stay_with_their_images_where_others_are_skipped(classes):
 def test_arguments_are_checked_at_construction(flat, argument, said):
     with pytest.raises(ValueError, match=said):
         ImageFolderDataModule(str(flat), **argument)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "said"),
+    [
+        *(("val_fraction", value, "must be a finite number") for value in ("0.1", None, True, float("nan"))),
+        *(("labels", value, "must be True or False") for value in ("false", 1, None)),
+        *(("image_size", value, r"a pair \[height, width\]") for value in ("64", 64.0, [64], [64, 0], (8, 8, 8))),
+        *(("channels", value, r"must be 3 \(RGB\) or 1 \(grey\)") for value in (2, "1", True)),
+        ("crop", 6.0, "must be an integer at least 1"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(flat, argument, value, said):
+    with pytest.raises(ValueError, match=rf"^{argument} is .*, but must be .*{said}|^{argument} is .*, but {said}"):
+        ImageFolderDataModule(str(flat), **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape", "key"),
+    [
+        ({"image_size": [6, 4]}, (3, 6, 4), "folder-6x4px-"),
+        ({"image_size": (4, 6), "channels": 1}, (1, 4, 6), "folder-4x6px-"),
+        ({"image_size": 5, "channels": 1}, (1, 5, 5), "folder-5px-"),
+    ],
+)
+def test_height_width_and_channels_are_those_of_the_arguments(flat, arguments, shape, key):
+    data = ImageFolderDataModule(str(flat), batch_size=8, **arguments)
+    assert data.image_shape == shape
+    assert next(iter(data.train_dataloader()))[0].shape == (8, *shape)
+    assert data.fingerprint.startswith(key)
+    assert data.folder.name.startswith(key)
+
+
+def test_a_grey_set_is_the_grey_of_the_colored_one(flat):
+    grey, colored = (ImageFolderDataModule(str(flat), image_size=4, channels=channels) for channels in (1, 3))
+    expected = np.rint(np.arange(60) * 0.299)
+    assert grey.cached.pixels[:, 0, 0, 0].sort().values.tolist() == expected.tolist()
+    assert grey.listing.names == colored.listing.names
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def link(path):
+    path.symlink_to("absent.png")
+
+
+def loop(path):
+    path.symlink_to(path.name)
+
+
+def folder(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (pipe, "is a named pipe, not a regular file"),
+        (link, r"is a link to absent\.png, which is not there"),
+        (loop, "is a link that leads back to itself, not a file"),
+        (folder, "is a folder, not a regular file"),
+    ],
+)
+def test_what_is_called_like_an_image_and_is_no_file_is_named_or_left_out(flat, make, said):
+    make(flat / "odd.png")
+    with pytest.raises(ValueError, match=rf"^{flat}/odd\.png {said}\. .*remove .* or set on_error to skip"):
+        ImageFolderDataModule(str(flat), image_size=4).prepare_data()
+    for deep in (False, True):
+        check = ImageFolderDataModule(str(flat), image_size=4).check(deep)
+        assert len(check.damaged) == 1
+        assert re.fullmatch(rf"{flat}/odd\.png {said}", check.damaged[0])
+    with pytest.warns(UserWarning, match=rf"odd\.png {said}\. The other images are used\."):
+        assert sum(sizes(ImageFolderDataModule(str(flat), image_size=4, on_error="skip"))) == 60
+
+
+def test_odd_places_are_counted_and_make_no_classes(classes):
+    for name in ("odd.png", "odd2.png", "cats/odd.png"):
+        os.mkfifo(classes / name)
+    data = ImageFolderDataModule(str(classes), image_size=4)
+    assert data.num_classes == 3
+    with pytest.raises(
+        ValueError, match=r"cats/odd\.png is a named pipe, not a regular file, and 2 more are no files\."
+    ):
+        data.prepare_data()
+
+
+def test_a_folder_of_odd_places_alone_has_no_image(tmp_path):
+    os.mkfifo(tmp_path / "odd.png")
+    with pytest.raises(
+        FileNotFoundError, match=r"holds no image \(.*odd\.png is a named pipe, not a regular file\): no"
+    ):
+        ImageFolderDataModule(str(tmp_path))
+
+
+def test_postscript_in_a_jpg_is_damaged_and_never_run(flat, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("run"))
+    (flat / "evil.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    said = r"evil\.jpg .*begins like a file of the format EPS, but must be BMP, .* or WebP: convert it"
+    with pytest.raises(ValueError, match=rf"{said}\. Replace it, or set on_error to skip"):
+        ImageFolderDataModule(str(flat), image_size=4).prepare_data()
+    (damaged,) = ImageFolderDataModule(str(flat), image_size=4).check(deep=True).damaged
+    assert re.search(said, damaged)
+
+
+def test_a_check_notes_dim_images_from_the_pixels_or_from_the_cache(flat):
+    Image.fromarray(np.full((7, 9), 255, np.uint16)).save(flat / "7.png")
+    data = ImageFolderDataModule(str(flat), image_size=4)
+    said = (
+        f"{flat}/7.png uses less than 1/16 of the range of values that it declares: scaled by that range, it comes out"
+    )
+    assert not [note for note in data.check().notes if note.startswith(said)]
+    check = data.check(deep=True)
+    assert check.ok
+    assert len([note for note in check.notes if note.startswith(said)]) == 1
+    with pytest.warns(UserWarning, match="comes out nearly black"):
+        data.prepare_data()
+    assert len([note for note in data.check().notes if note.startswith(said)]) == 1
+
+
+def test_a_cache_that_is_cut_while_it_is_read_is_an_error_and_is_built_anew(flat):
+    data = ImageFolderDataModule(str(flat), image_size=4, batch_size=4)
+    batches = iter(data.train_dataloader())
+    next(batches)
+    os.truncate(data.folder / "pixels", 48)
+    with pytest.raises(ValueError, match=r"pixels has 48 bytes, but must have 2,880: it was cut .*Delete the folder"):
+        next(batches)
+    assert sum(sizes(ImageFolderDataModule(str(flat), image_size=4))) == 60
+
+
+@pytest.mark.parametrize("name", ["a[1]*", "[!a]?", "bilder ü 画", "**", "a{b}%s"])
+def test_a_path_of_any_characters_is_taken_as_it_is(tmp_path, name):
+    root = write_images(tmp_path / name, [f"{name} {number}.png" for number in range(40)])
+    partial = root / ".gan_lightning_cache" / "old.partial"
+    partial.mkdir(parents=True)
+    data = ImageFolderDataModule(str(root), image_size=4)
+    assert sum(sizes(data)) == 40
+    assert not partial.exists()
+    assert data.check(deep=True).ok
+
+
+def test_one_image_is_enough_for_training_alone(tmp_path):
+    root = write_images(tmp_path, ["a.png"])
+    with pytest.raises(ValueError, match=r"Of the 1 images of .* none falls to the .* split .* or to 0 to do without"):
+        ImageFolderDataModule(str(root), image_size=4).setup("fit")
+    data = ImageFolderDataModule(str(root), image_size=4, val_fraction=0, test_fraction=0, batch_size=2)
+    data.setup("fit")
+    with pytest.raises(ValueError, match=r"holds 1 images, less than one batch of 2: .* Set batch_size to at most 1\."):
+        data.train_dataloader()
+    assert (
+        len(ImageFolderDataModule(str(root), 4, val_fraction=0, test_fraction=0, batch_size=1).train_dataloader()) == 1
+    )
+
+
+@pytest.mark.parametrize(("stage", "split"), [("validate", "val"), ("test", "test"), ("predict", "test")])
+def test_a_split_that_training_does_without_is_an_error_where_it_is_asked_for(flat, stage, split):
+    data = ImageFolderDataModule(str(flat), image_size=4, val_fraction=0, test_fraction=0)
+    data.setup("fit")
+    data.setup()
+    with pytest.raises(ValueError, match=rf"^The {split} split of folder is empty\. .*set {split}_fraction higher"):
+        data.setup(stage)
+
+
+def test_a_split_whose_every_image_is_skipped_is_an_error_at_setup(flat):
+    for name in (data := ImageFolderDataModule(str(flat), image_size=4, on_error="skip")).listing.names:
+        if place_of(name) >= 0.2:
+            (flat / name).write_bytes(b"")
+    data = ImageFolderDataModule(str(flat), image_size=4, on_error="skip")
+    with (
+        pytest.warns(UserWarning, match="Skipped"),
+        pytest.raises(ValueError, match=r"^The train split of folder is empty\. Add images"),
+    ):
+        data.setup("fit")
 
 
 def test_a_root_without_images_is_named_at_construction(tmp_path):

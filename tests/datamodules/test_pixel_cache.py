@@ -98,14 +98,20 @@ def test_everything_that_decides_the_pixels_has_a_cache_of_its_own(images, cache
     "damage",
     [
         lambda path: (path / "pixels").write_bytes(b"short"),
+        lambda path: os.truncate(path / "pixels", 19 * 3 * 4 * 4),
+        lambda path: os.truncate(path / "pixels", 21 * 3 * 4 * 4),
         lambda path: (path / "pixels").unlink(),
         lambda path: (path / "cache.json").unlink(),
         lambda path: (path / "cache.json").write_text("{"),
         lambda path: (path / "cache.json").write_text("[]"),
-        lambda path: (path / "cache.json").write_text(json.dumps({"layout": 0, "skipped": {}})),
+        lambda path: (path / "cache.json").write_text(json.dumps({"layout": 0, "skipped": {}, "remarks": {}})),
+        lambda path: [(path / "cache.json").unlink(), (path / "cache.json").mkdir()],
         shutil.rmtree,
     ],
-    ids=["truncated", "no pixels", "no record", "half a record", "another record", "another version", "deleted"],
+    ids=[
+        *("short", "an image less", "an image more", "no pixels", "no record", "half a record", "another record"),
+        *("another version", "a folder", "deleted"),
+    ],
 )
 def test_a_damaged_cache_is_never_used_but_built_again(images, cache_of, tmp_path, damage):
     cache = cache_of(images)
@@ -132,6 +138,19 @@ def test_damaged_images_are_skipped_counted_and_named(images, cache_of, monkeypa
     no_decoding(monkeypatch)
     with pytest.warns(UserWarning, match="Skipped 2 of 20"):
         assert numbers(cache_of(images).find_or_build(skip_damaged=True)) == numbers(cached)
+
+
+def test_images_that_are_dim_are_kept_counted_and_named_whenever_the_cache_is_opened(images, cache_of):
+    for number in (3, 7, 9):
+        Image.fromarray(np.full((5, 6), 255, np.uint16)).save(images / f"{number:02}.png")
+    said = (
+        f"{images}/03.png uses less than 1/16 of the range of values that it declares, and so do 2 more images: scaled "
+        "by that range, it comes out nearly black. Save such images with 8 bits, or with values that fill the range."
+    )
+    for _ in range(2):
+        with pytest.warns(UserWarning) as caught:
+            assert cache_of(images).find_or_build(skip_damaged=False).pixels[3].unique().tolist() == [1]
+        assert [str(warning.message) for warning in caught] == [said]
 
 
 def test_a_cache_that_left_images_out_is_refused_where_none_is_to_be_skipped(images, cache_of):
@@ -192,7 +211,9 @@ def test_another_error_of_the_disk_is_passed_on(images, cache_of, monkeypatch):
 def test_a_folder_that_cannot_be_written_to_is_passed_over_with_a_warning(images, cache_of, tmp_path, monkeypatch):
     (tmp_path / "no folder").write_text("a file stands in the way")
     cache = cache_of(images, folders=("no folder/cache", "elsewhere"))
-    with pytest.warns(UserWarning, match=r"lies in .*elsewhere: not writable is .*no folder/cache \(Not a directory\)"):
+    with pytest.warns(
+        UserWarning, match=r"lies in .*elsewhere, because no files can be made in .*no folder/cache \(Not a directory\)"
+    ):
         assert numbers(cache.find_or_build(skip_damaged=False)) == list(range(20))
     no_decoding(monkeypatch)
     assert cache.find_or_build(skip_damaged=False)
@@ -209,7 +230,7 @@ def test_a_read_only_folder_is_passed_over(tmp_path, monkeypatch):
         return make_file(dir=dir)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", denied)
-    with pytest.warns(UserWarning, match=r"not writable is .*read only \(Permission denied\)"):
+    with pytest.warns(UserWarning, match=r"because no files can be made in .*read only \(Permission denied\)"):
         assert first_writable([read_only, tmp_path / "other"]) == tmp_path / "other"
 
 
@@ -221,7 +242,7 @@ def test_a_cache_in_a_read_only_folder_is_used(images, cache_of, tmp_path, monke
 
 def test_no_writable_folder_at_all_is_an_error_that_names_the_cure(images, cache_of, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PermissionError, match=r"not writable is .*file/a .*file/b .*Set cache_dir"):
+    with pytest.raises(PermissionError, match=r"because no files can be made in .*file/a .*file/b .*Set cache_dir"):
         cache_of(images, folders=("file/a", "file/b")).find_or_build(skip_damaged=False)
 
 
@@ -320,7 +341,7 @@ def test_waiting_is_announced(images, cache_of, tmp_path, monkeypatch):
 
     monkeypatch.setattr(datamodules.pixel_cache, "rank_zero_info", say)
     cache_of(images).find_or_build(skip_damaged=False)
-    assert said[0].startswith("Waiting for another process, which makes the cache")
+    assert said[0].startswith("Waiting for another process, which is making the cache")
 
 
 def test_names_that_are_no_text_can_be_cached(tmp_path, cache_of):

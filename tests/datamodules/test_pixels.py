@@ -1,10 +1,11 @@
+import os
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
-from datamodules.pixels import MappedDataset, PixelDataset, map_pixels, normalize
+from datamodules.pixels import MappedDataset, MappedFile, PixelDataset, normalize
 from gan_lightning.images import to_float, to_uint8
 
 EVERY_VALUE = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
@@ -100,14 +101,14 @@ def is_mapped(pixels, path):
 
 def test_mapped_pixels_are_those_of_the_file(pixel_file):
     path, pixels = pixel_file
-    mapped = map_pixels(path, (3, 16, 16))
+    mapped = MappedFile(path, pixels.numel()).tensor.view(pixels.shape)
     assert torch.equal(mapped, pixels)
     assert is_mapped(mapped, path)
 
 
 def test_mapped_images_are_those_from_the_first_on_as_many_as_there_are_labels(pixel_file):
     path, pixels = pixel_file
-    dataset = MappedDataset(path, (3, 16, 16), 10, torch.arange(7))
+    dataset = MappedDataset(path, (40, 3, 16, 16), 10, torch.arange(7))
     in_memory = PixelDataset(pixels[10:17], torch.arange(7))
     assert len(dataset) == 7
     for mine, expected in zip(dataset[[6, 0, 7 + 3]], in_memory[[6, 0, 7 + 3]], strict=True):
@@ -116,19 +117,19 @@ def test_mapped_images_are_those_from_the_first_on_as_many_as_there_are_labels(p
 
 def test_no_image_at_all_can_be_mapped_at_the_end(pixel_file):
     path, _ = pixel_file
-    assert len(MappedDataset(path, (3, 16, 16), 40, torch.arange(0))) == 0
+    assert len(MappedDataset(path, (40, 3, 16, 16), 40, torch.arange(0))) == 0
 
 
 def test_a_file_that_is_shorter_than_its_labels_is_refused(pixel_file):
     path, _ = pixel_file
     with pytest.raises(ValueError, match=r"labels must be int64 \(5,\)"):
-        MappedDataset(path, (3, 16, 16), 35, torch.arange(6))
+        MappedDataset(path, (40, 3, 16, 16), 35, torch.arange(6))
 
 
 def test_a_mapped_set_is_pickled_as_its_path_and_maps_the_same_file_again(pixel_file, monkeypatch):
     path, _ = pixel_file
     monkeypatch.chdir(path.parent)
-    dataset = MappedDataset(Path(path.name), (3, 16, 16), 10, torch.arange(30))
+    dataset = MappedDataset(Path(path.name), (40, 3, 16, 16), 10, torch.arange(30))
     pickled = pickle.dumps(dataset)
     assert len(pickled) < dataset.labels.nbytes + 2_000 < dataset.pixels.nbytes
     monkeypatch.chdir("/")
@@ -140,10 +141,34 @@ def test_a_mapped_set_is_pickled_as_its_path_and_maps_the_same_file_again(pixel_
 
 def test_a_mapped_set_whose_file_is_gone_is_an_error_that_names_it(pixel_file):
     path, _ = pixel_file
-    pickled = pickle.dumps(MappedDataset(path, (3, 16, 16), 0, torch.arange(40)))
+    pickled = pickle.dumps(MappedDataset(path, (40, 3, 16, 16), 0, torch.arange(40)))
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="pixels"):
+    with pytest.raises(FileNotFoundError, match=r"pixels is not there any more\. Start again"):
         pickle.loads(pickled)
+
+
+@pytest.mark.parametrize(("size", "change"), [(0, "cut"), (3 * 16 * 16, "cut"), (30_719, "cut"), (30_721, "added to")])
+def test_a_file_of_another_size_is_refused_before_it_is_read(pixel_file, size, change):
+    path, _ = pixel_file
+    pickled = pickle.dumps(dataset := MappedDataset(path, (40, 3, 16, 16), 0, torch.arange(40)))
+    os.truncate(path, size)
+    said = rf"pixels has {size:,} bytes, but must have 30,720: it was {change} after .*Delete the folder {path.parent}"
+    for read in (
+        lambda: dataset[[0]],
+        lambda: pickle.loads(pickled),
+        lambda: MappedDataset(path, (40, 3, 16, 16), 0, torch.arange(40)),
+    ):
+        with pytest.raises(ValueError, match=said):
+            read()
+    os.truncate(path, 30_720)
+    assert len(dataset[[0, 39]][0]) == 2
+
+
+def test_a_file_that_is_deleted_can_be_read_by_who_mapped_it(pixel_file):
+    path, pixels = pixel_file
+    dataset = MappedDataset(path, (40, 3, 16, 16), 0, torch.arange(40))
+    path.unlink()
+    assert torch.equal(dataset[[7]][0][0], pixels[7])
 
 
 def test_a_set_in_memory_is_pickled_with_its_pixels(pixel_file):

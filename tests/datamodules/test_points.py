@@ -49,7 +49,7 @@ def test_numbers_are_checked_at_construction(cls, argument, said):
 )
 def test_shapes_of_a_mixture_are_checked_at_construction(cls, argument):
     (name, value), *_ = argument.items()
-    with pytest.raises(ValueError, match=rf"{name}.* {value}.* at least \d and above 0"):
+    with pytest.raises(ValueError, match=rf"^{name} is {value}, but must be (at least \d|above 0)\.$"):
         cls(**argument)
 
 

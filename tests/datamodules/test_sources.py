@@ -1,9 +1,13 @@
+import builtins
+import errno
 import io
 import multiprocessing
 import os
 import pickle
+import re
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -87,25 +91,121 @@ def test_links_are_followed_and_loops_are_not(tmp_path):
     assert sorted(FolderSource(folder).files) == sorted([*FILES, "linked/5.jpg"])
 
 
-@pytest.mark.parametrize("target", ["absent.jpg", "6.jpg"], ids=["nowhere", "itself"])
-def test_an_image_that_is_a_broken_link_is_an_error_that_names_it(tmp_path, target):
-    (tmp_path / "6.jpg").symlink_to(tmp_path / target)
-    with pytest.raises(OSError, match=r"6\.jpg"):
-        _ = FolderSource(tmp_path).files
+def link(path):
+    path.symlink_to("absent.jpg")
 
 
-def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+def link_into_a_file(path):
+    (path.parent / "file").write_bytes(b"")
+    path.symlink_to(path.parent / "file" / "x.jpg")
+
+
+def loop(path):
+    path.symlink_to(path)
+
+
+ODD = {
+    "link": (link, r"is a link to absent\.jpg, which is not there$"),
+    "link into a file": (link_into_a_file, r"is a link to .*/file/x\.jpg, which is not there$"),
+    "loop": (loop, "is a link that leads back to itself, not a file$"),
+    "pipe": (os.mkfifo, "is a named pipe, not a regular file$"),
+    "folder": (Path.mkdir, "is a folder, not a regular file$"),
+}
+every_odd_place = pytest.mark.parametrize(("make", "said"), ODD.values(), ids=ODD)
+
+
+@every_odd_place
+def test_what_has_the_name_of_an_image_and_is_none_is_a_fault_and_never_opened(tmp_path, make, said):
     folder = write_folder(tmp_path / "images")
-    scandir = os.scandir
+    make(folder / "a" / "odd.jpg")
+    source = FolderSource(folder)
+    assert list(source.files) == sorted(FILES)
+    (fault,) = source.faults
+    assert re.search(f"^{folder}/a/odd\\.jpg {said}", fault)
+    with pytest.raises(ValueError, match=f"^{said}"):
+        source.read("a/odd.jpg")
 
-    def refuse(path):
-        if str(path).endswith("b c"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(PermissionError, match="b c"):
+def test_images_in_a_folder_that_is_called_like_an_image_are_not_read(tmp_path):
+    folder = write_folder(tmp_path / "images")
+    (folder / "b c").rename(folder / "b.png")
+    source = FolderSource(folder)
+    assert list(source.files) == [name for name in sorted(FILES) if not name.startswith("b c")]
+    assert source.faults == (f"{folder}/b.png is a folder, not a regular file",)
+
+
+def test_a_fault_that_is_mended_changes_the_fingerprint(tmp_path):
+    folder = write_folder(tmp_path / "images")
+    (folder / "odd.jpg").symlink_to("real.data")
+    before = FolderSource(folder).fingerprint
+    (folder / "real.data").write_bytes(b"now there")
+    assert FolderSource(folder).faults == ()
+    assert FolderSource(folder).fingerprint != before
+
+
+@every_odd_place
+@pytest.mark.parametrize("name", ["x.zip", "x.tar"])
+def test_an_archive_that_is_no_file_is_refused_and_never_opened(tmp_path, name, make, said):
+    if make is Path.mkdir:
+        pytest.skip("a folder of any name is a source")
+    make(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name} {said[:-1]}\. Set root to a folder, or to a \.zip"):
+        open_source(tmp_path / name)
+
+
+@pytest.fixture
+def denied(monkeypatch):
+    """Refuses to open paths that end so; root may read all."""
+
+    def deny(end):
+        def refuse(function):
+            def call(path, *args, **kwargs):
+                if str(path).endswith(end):
+                    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+                return function(path, *args, **kwargs)
+
+            return call
+
+        for owner, name in ((builtins, "open"), (io, "open"), (tarfile, "bltn_open"), (os, "scandir")):
+            monkeypatch.setattr(owner, name, refuse(getattr(owner, name)))
+
+    return deny
+
+
+CURE = "cannot be read: permission denied. Give your user the permission, for example with chmod u+rX, or move it away."
+
+
+@pytest.mark.parametrize("end", ["a/1.jpg", "b c"])
+def test_a_file_or_folder_without_permission_is_named_with_the_cure(tmp_path, denied, end):
+    folder = write_folder(tmp_path / "images")
+    denied(end)
+    with pytest.raises(PermissionError) as raised:
+        [FolderSource(folder).read(name) for name in FolderSource(folder).files]
+    assert str(raised.value) == f"{folder}/{end} {CURE}"
+
+
+def test_a_file_that_may_not_be_looked_at_is_named_with_the_cure(tmp_path, monkeypatch):
+    folder = write_folder(tmp_path / "images")
+    stat = os.stat
+
+    def refuse(path, *args, **kwargs):
+        if str(path).endswith("a/1.jpg"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(PermissionError) as raised:
         _ = FolderSource(folder).files
+    assert str(raised.value) == f"{folder}/a/1.jpg {CURE}"
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_zip, "x.zip"), (write_tar, "x.tar")])
+def test_an_archive_without_permission_is_named_with_the_cure(tmp_path, denied, write, name):
+    path = write(tmp_path / name)
+    denied(name)
+    with pytest.raises(PermissionError) as raised:
+        open_source(path)
+    assert str(raised.value) == f"{path} {CURE}"
 
 
 @pytest.mark.parametrize("name", ["../evil.jpg", "a/../../evil.jpg", "/etc/evil.jpg", "C:\\evil.jpg", "..\\evil.jpg"])

@@ -185,6 +185,80 @@ def test_a_truncated_checkpoint_is_called_damaged(save: Any, keep: float) -> Non
         gan_lightning.load(path)
 
 
+@pytest.mark.parametrize("offset", [0, 7, 30])
+def test_one_flipped_byte_in_the_weights_is_noticed(save: Any, offset: int) -> None:
+    gan, path = save("DCGAN")
+    content = bytearray(path.read_bytes())
+    weights = next(gan.generator.parameters()).detach().numpy().tobytes()
+    content[content.index(weights) + offset] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"gan\.ckpt.*(damaged|not a checkpoint)"):
+        gan_lightning.load(path)
+
+
+def change(path: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+    """Edit a checkpoint in its file."""
+    checkpoint = torch.load(path, weights_only=True)
+    edit(checkpoint)
+    torch.save(checkpoint, path)
+
+
+WEIGHT = "generator.layers.0.weight"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(
+    save: Any, tiny_gan: Any, trainer: Any, tiny_data: Any, number: float
+) -> None:
+    _, path = save("GAN")
+    change(path, lambda checkpoint: checkpoint["state_dict"][WEIGHT][0].fill_(number))
+    with pytest.raises(ValueError, match=rf"NaN or infinite: {WEIGHT}\. .*use an earlier checkpoint"):
+        gan_lightning.load(path)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        trainer(max_steps=2).fit(tiny_gan("GAN"), tiny_data, ckpt_path=path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda c: c.pop("state_dict"), "not whole. Missing or of the wrong type: state_dict"),
+        (lambda c: c.pop("hyper_parameters"), "wrong type: hyper_parameters"),
+        (lambda c: c.pop("pytorch-lightning_version"), "wrong type: pytorch-lightning_version"),
+        (lambda c: c.update(global_step="3"), "wrong type: global_step"),
+        (lambda c: c.update(state_dict=[]), "wrong type: state_dict"),
+        (lambda c: c["state_dict"].update({WEIGHT: "words"}), f"wrong type: state_dict.{WEIGHT}"),
+        (lambda c: c["state_dict"].pop(WEIGHT), f"does not fit the GAN: '{WEIGHT}' is missing"),
+        (lambda c: c["state_dict"].update(more=torch.zeros(1)), "does not fit the GAN: 'more' is unknown"),
+        (lambda c: c["state_dict"].update({WEIGHT: torch.zeros(3, 2)}), rf"'{WEIGHT}' is \(3, 2\), not \("),
+        (lambda c: c.update(optimizer_states=[]), "holds no optimizers"),
+        (lambda c: c.pop("lr_schedulers"), "holds no optimizers"),
+        (lambda c: c.pop("loops"), "holds no optimizers"),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_is_one_message(
+    save: Any, tiny_gan: Any, trainer: Any, tiny_data: Any, edit: Any, message: str
+) -> None:
+    _, path = save("GAN")
+    change(path, edit)
+    with pytest.raises(ValueError, match=message):
+        trainer(max_steps=2).fit(tiny_gan("GAN"), tiny_data, ckpt_path=path)
+    if "optimizers" not in message:
+        with pytest.raises(ValueError, match=message):
+            gan_lightning.load(path)
+
+
+def test_lightnings_arguments_of_loading(save: Any, tmp_path: Path) -> None:
+    gan, path = save("GAN")
+    assert torch.equal(GAN.load_from_checkpoint(path, map_location="cpu").sample(2, seed=0), gan.sample(2, seed=0))
+    assert GAN.load_from_checkpoint(path, "meta").device == torch.device("meta")
+    change(path, lambda checkpoint: checkpoint["state_dict"].pop(WEIGHT))
+    lenient = GAN.load_from_checkpoint(path, strict=False)
+    assert torch.equal(lenient.generator.layers[0].bias, gan.generator.layers[0].bias)
+    for refused in ({"hparams_file": "hparams.yaml"}, {"weights_only": False}):
+        with pytest.raises(ValueError, match="leave out hparams_file and weights_only"):
+            GAN.load_from_checkpoint(path, **refused)
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.ckpt"
     path.write_text("<!DOCTYPE html>")

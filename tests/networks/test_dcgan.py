@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_lightning.networks import DCGANDiscriminator, DCGANGenerator
-from gan_lightning.networks.dcgan import halvings
+from gan_lightning.networks.shapes import halvings
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -86,39 +86,29 @@ def test_range_is_reached_at_both_ends():
     assert images.max() > 0.99
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        (8, [8, 4]),
-        (28, [28, 14, 7, 3]),
-        (32, [32, 16, 8, 4]),
-        (64, [64, 32, 16, 8, 4]),
-        (96, [96, 48, 24, 12, 6, 3]),
-        (218, [218, 109, 54, 27, 13, 6, 3]),
-    ],
-)
-def test_halvings_table(size, expected):
-    assert halvings((3, size, size)) == expected
+SIZES = [*((size, size) for size in range(8, 34)), (64, 48), (28, 56), (40, 24), (9, 21), (8, 50), (31, 8)]
 
 
-@pytest.mark.parametrize("size", range(8, 34))
-def test_every_square_from_8_pixels_on_passes_through_the_same_sizes_in_both_networks(size):
-    shape = (1, size, size)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_from_8_pixels_on_passes_through_the_same_sizes_in_both_networks(size):
+    shape = (1, *size)
     seen = {"up": [], "down": []}
     generator, discriminator = DCGANGenerator(shape, 5, 1), DCGANDiscriminator(shape, 1)
     for way, network in (("up", generator), ("down", discriminator)):
         for layer in convolutions(network):
-            layer.register_forward_hook(lambda module, inputs, output, way=way: seen[way].append(output.shape[-1]))
-    assert discriminator.eval()(generator.eval()(torch.randn(2, 5))).logits.shape == (2,)
+            layer.register_forward_hook(lambda _layer, _, output, way=way: seen[way].append(tuple(output.shape[2:])))
+    verdict = discriminator.eval()(generator.eval()(torch.randn(2, 5)))
+    assert verdict.logits.shape == (2,)
+    assert verdict.heads["features"].shape == (2, discriminator.num_features)
     assert seen["up"] == halvings(shape)[::-1]
-    assert seen["down"] == [*halvings(shape)[1:], 1]
+    assert seen["down"] == [*halvings(shape)[1:], (1, 1)]
 
 
-@pytest.mark.parametrize("size", [8, 9, 28, 30, 31])
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (28, 28), (30, 30), (31, 31), (31, 20), (8, 31)])
 def test_no_pixel_is_left_out_at_the_border_of_an_odd_size(size):
     torch.manual_seed(0)
-    generator = DCGANGenerator((1, size, size), 5, 2, "none", init_std=0.3).double()
-    discriminator = DCGANDiscriminator((1, size, size), 2, "none", init_std=0.3).double()
+    generator = DCGANGenerator((1, *size), 5, 2, "none", init_std=0.3).double()
+    discriminator = DCGANDiscriminator((1, *size), 2, "none", init_std=0.3).double()
     images = generator(torch.randn(16, 5).double())
     assert (images.std(0) > 1e-9).all()  # each follows the latents, and is not a bias alone
     (gradient,) = torch.autograd.grad(discriminator(images).logits.sum(), images)
@@ -126,10 +116,31 @@ def test_no_pixel_is_left_out_at_the_border_of_an_odd_size(size):
 
 
 @pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
-@pytest.mark.parametrize(("height", "width"), [(7, 7), (28, 32), (4, 4), (0, 0)])
-def test_impossible_size_is_an_error_that_names_it(network, height, width):
-    with pytest.raises(ValueError, match=f"cannot make {height}x{width} images: they must be square"):
+@pytest.mark.parametrize(("height", "width", "nearest"), [(7, 7, "8x8"), (28, 4, "28x8"), (1, 2, "8x8")])
+def test_impossible_size_is_an_error_that_names_it_and_the_nearest(network, height, width, nearest):
+    with pytest.raises(ValueError, match=rf"cannot make {height}x{width} images.*at least 8\. .* is {nearest}: resize"):
         network((1, height, width))
+
+
+@pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
+@pytest.mark.parametrize(
+    ("name", "value", "legal"),
+    [
+        ("width", 0, "an integer, at least 1"),
+        ("width", 1.5, "an integer, at least 1"),
+        ("norm", "layer", "one of batch, none"),
+        ("init_std", 0.0, "a finite number above 0"),
+        ("init_std", float("nan"), "a finite number above 0"),
+    ],
+)
+def test_illegal_argument_is_an_error_that_names_it_and_the_legal_values(network, name, value, legal):
+    with pytest.raises(ValueError, match=f"{name} must be {legal}, got {value!r}"):
+        network((1, 8, 8), **{name: value})
+
+
+def test_generator_needs_a_latent():
+    with pytest.raises(ValueError, match="latent_dim must be an integer, at least 1, got 0"):
+        DCGANGenerator((1, 8, 8), latent_dim=0)
 
 
 @pytest.mark.parametrize(("norm", "independent"), [("none", True), ("batch", False)])

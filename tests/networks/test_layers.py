@@ -15,7 +15,7 @@ from gan_lightning.networks import (
     UpConv2d,
     spectral_normalize,
 )
-from gan_lightning.networks.layers import norm_layer, stem
+from gan_lightning.networks.layers import norm_layer
 
 
 def upsample_then_convolve(layer, x):
@@ -31,44 +31,6 @@ fused_layers = pytest.mark.parametrize(
     [(UpConv2d, upsample_then_convolve), (DownConv2d, convolve_then_pool)],
     ids=["up", "down"],
 )
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        (8, (4, 1)),
-        (10, (5, 1)),
-        (12, (6, 1)),
-        (14, (7, 1)),
-        (16, (4, 2)),
-        (28, (7, 2)),
-        (32, (4, 3)),
-        (48, (6, 3)),
-        (64, (4, 4)),
-        (96, (6, 4)),
-        (128, (4, 5)),
-        (256, (4, 6)),
-    ],
-)
-def test_stem_table(size, expected):
-    assert stem((3, size, size)) == expected
-
-
-def test_stem_makes_exactly_the_sizes_that_are_four_to_seven_times_a_power_of_two():
-    legal = {base * 2**power for base in (4, 5, 6, 7) for power in range(1, 8)}
-    for size in range(300):
-        if size in legal:
-            start, doublings = stem((1, size, size))
-            assert start * 2**doublings == size
-            assert 4 <= start <= 7
-        else:
-            with pytest.raises(ValueError, match=f"cannot make {size}x{size} images"):
-                stem((1, size, size))
-
-
-def test_stem_refuses_images_that_are_not_square_and_names_height_and_width():
-    with pytest.raises(ValueError, match="cannot make 28x32 images: they must be square"):
-        stem((1, 28, 32))
 
 
 @fused_layers
@@ -262,3 +224,23 @@ def test_one_power_iteration_in_each_cached_block():
 def test_an_unknown_norm_is_an_error_that_names_the_legal_ones():
     with pytest.raises(ValueError, match="norm must be one of batch, none, got 'layer'"):
         norm_layer("layer", 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"embedding_dim": 1.5}, "embedding_dim must be an integer, at least 1, got 1.5"),
+        ({"init_std": -0.1}, "init_std must be finite and at least 0, got -0.1"),
+    ],
+)
+def test_an_illegal_number_of_an_embedding_is_an_error_that_names_it(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ConcatLabels(nn.Identity(), **{"num_classes": 3, "embedding_dim": 2, **arguments})
+
+
+@fused_layers
+def test_a_fused_layer_of_no_channels_is_an_error_that_names_them(kind, reference):
+    with pytest.raises(ValueError, match="in_channels must be an integer, at least 1, got 0"):
+        kind(0, 3)
+    with pytest.raises(ValueError, match=r"out_channels must be an integer, at least 1, got 1\.5"):
+        kind(3, 1.5)

@@ -157,3 +157,10 @@ def test_illegal_sizes_are_errors_that_name_them(name: str) -> None:
 def test_a_group_of_one_is_an_error_that_names_it() -> None:
     with pytest.raises(ValueError, match="group_size must be an integer, at least 2, got 1"):
         MinibatchStdDevLayer(1)
+
+
+def test_a_network_that_does_not_tell_its_features_cannot_be_given_a_layer() -> None:
+    with pytest.raises(ValueError, match="num_features must be an integer, at least 1, got None"):
+        WithMinibatchLayer(nn.Identity(), MinibatchStdDevLayer(), 1)
+    with pytest.raises(ValueError, match="out_features must be an integer, at least 1, got 0"):
+        WithMinibatchLayer(Features(), MinibatchStdDevLayer(), 0)

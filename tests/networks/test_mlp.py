@@ -1,3 +1,6 @@
+import re
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -78,3 +81,33 @@ def test_logits_and_raw_outputs_are_not_squashed():
     discriminator = MLPDiscriminator(4, (8,), dropout_prob=0.0)
     logits = discriminator(1e4 * torch.randn(64, 1, 2, 2)).logits
     assert logits.abs().max() > 1
+
+
+@pytest.mark.parametrize("build", [lambda w: MLPGenerator((1, 4, 4), 5, w), lambda w: MLPDiscriminator(16, w)])
+@pytest.mark.parametrize("widths", [(), (8, 0), (8, 1.5), ("8",), (True,), 8, "8"], ids=repr)
+def test_illegal_hidden_widths_are_an_error_that_tells_them(build, widths):
+    with pytest.raises(ValueError, match=f"widths must be .* got {re.escape(repr(widths))}"):
+        build(widths)
+
+
+def test_hidden_widths_of_numpy_are_kept_as_pythons():
+    assert [type(width) for width in MLPDiscriminator(16, [np.int64(8), 4]).widths] == [int, int]
+
+
+@pytest.mark.parametrize("value", [1.0, -0.1, float("nan"), "0.3", None, (0.3, 0.2)], ids=repr)
+def test_an_illegal_dropout_is_an_error_that_tells_it_and_the_legal_ones(value):
+    with pytest.raises(ValueError, match=rf"dropout_prob must be in \[0, 1\), got {re.escape(repr(value))}\.$"):
+        MLPDiscriminator(16, dropout_prob=value)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: MLPGenerator((1, 4, 4), 0), "latent_dim must be an integer, at least 1, got 0"),
+        (lambda: MLPGenerator((1, 4, 4), norm="layer"), "norm must be one of batch, none, got 'layer'"),
+        (lambda: MLPDiscriminator(0), "in_features must be an integer, at least 1, got 0"),
+    ],
+)
+def test_an_illegal_argument_is_an_error_that_names_it(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

@@ -93,9 +93,11 @@ def test_defaults_at_64_pixels_go_from_1024_to_64_feature_maps():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", [8, 28, 32, 64, 96])
+@pytest.mark.parametrize(
+    "size", [(8, 8), (28, 28), (30, 30), (32, 32), (64, 64), (96, 96), (64, 48), (28, 56), (40, 24), (8, 50)]
+)
 def test_every_size_is_made_in_range_and_judged(size, channels):
-    shape = (channels, size, size)
+    shape = (channels, *size)
     images = ResNetGenerator(shape, latent_dim=5, width=2, max_width=4)(1e4 * torch.randn(2, 5))
     assert images.shape == (2, *shape)
     assert images.abs().max() <= 1
@@ -105,10 +107,35 @@ def test_every_size_is_made_in_range_and_judged(size, channels):
 
 
 @pytest.mark.parametrize("network", [ResNetGenerator, ResNetDiscriminator])
-@pytest.mark.parametrize(("height", "width"), [(30, 30), (36, 36), (7, 7), (28, 32), (0, 0)])
-def test_impossible_size_is_an_error_that_names_it(network, height, width):
-    with pytest.raises(ValueError, match=f"cannot make {height}x{width} images: they must be square"):
+@pytest.mark.parametrize(
+    ("height", "width", "nearest"),
+    [(31, 31, "32x32"), (34, 50, "36x52"), (7, 7, "8x8"), (178, 218, "176x224"), (28, 1, "28x8")],
+)
+def test_impossible_size_is_an_error_that_names_it_and_the_nearest(network, height, width, nearest):
+    with pytest.raises(
+        ValueError, match=rf"cannot make {height}x{width} images.*multiples of.*nearest .* {nearest}: resize"
+    ):
         network((1, height, width))
+
+
+@pytest.mark.parametrize("network", [ResNetGenerator, ResNetDiscriminator])
+@pytest.mark.parametrize(("name", "value"), [("width", 0), ("width", "x"), ("max_width", 0), ("max_width", 2.5)])
+def test_illegal_width_is_an_error_that_names_it(network, name, value):
+    with pytest.raises(ValueError, match=f"{name} must be an integer, at least 1, got {value!r}"):
+        network((1, 8, 8), **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("latent_dim", 0), ("norm", "layer")])
+def test_illegal_argument_of_the_generator_is_an_error_that_names_it(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be .*, got {value!r}"):
+        ResNetGenerator((1, 8, 8), width=2, **{name: value})
+
+
+def test_a_maximum_below_the_width_is_the_width_of_every_layer():
+    images = ResNetGenerator((1, 16, 16), 5, width=8, max_width=3)(torch.randn(2, 5))
+    verdict = ResNetDiscriminator((1, 16, 16), width=8, max_width=3)(images)
+    assert images.shape == (2, 1, 16, 16)
+    assert verdict.heads["features"].shape == (2, 3)
 
 
 @pytest.mark.parametrize("spectral", [False, True], ids=["plain", "spectral"])

@@ -1,4 +1,5 @@
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -27,9 +28,14 @@ def sizes(data):
     [
         ({"crop": 128}, r"crop is 128, but must be one of 178 \(mimicry.*108 \(DCGAN\)"),
         ({"attributes": ["Smilin"]}, r"no attribute 'Smilin'\. Did you mean Smiling.*5_o_Clock_Shadow, .*, Young"),
+        ({"attributes": [20]}, r"no attribute 20\. Choose from: 5_o_Clock"),
         ({"attributes": ["Xyz"]}, r"no attribute 'Xyz'\. Choose from: 5_o_Clock"),
         ({"attributes": ["Male", "Young", "Male"]}, "the same one twice"),
+        ({"crop": 178.0}, "crop is 178.0, but must be one of 178"),
+        ({"crop": True}, "crop is True, but must be one of 178 .*, or None for the whole image"),
         ({"image_size": 0}, "image_size is 0"),
+        ({"image_size": [64]}, r"image_size is \[64\], but must be .* a pair \[height, width\]"),
+        ({"download": "yes"}, "download is 'yes', but must be True or False"),
         ({"on_error": "warn"}, "on_error is 'warn'"),
         ({"batch_size": 0}, "batch_size is 0"),
     ],
@@ -42,6 +48,8 @@ def test_arguments_are_checked_at_construction(argument, said):
 def test_one_attribute_must_be_a_list_too():
     with pytest.raises(TypeError, match=r"attributes is 'Male', but must be a list: \[Male\]"):
         CelebADataModule(attributes="Male")
+    with pytest.raises(TypeError, match=r"attributes is None, but must be a list: \[Male\]"):
+        CelebADataModule(attributes=None)
 
 
 def test_shape_and_classes_are_known_before_any_file_is_there(tmp_path):
@@ -120,7 +128,14 @@ def test_attributes_share_one_cache(drawn_celeba):
 
 def test_fingerprint_tells_crops_sizes_and_attributes_apart(drawn_celeba):
     root = drawn_celeba()
-    arguments = ({}, {"crop": 108}, {"image_size": 17}, {"attributes": ["Male"]}, {"attributes": ["Young"]})
+    arguments = (
+        {},
+        {"crop": 108},
+        {"image_size": 17},
+        {"image_size": [16, 12]},
+        {"attributes": ["Male"]},
+        {"attributes": ["Young"]},
+    )
     assert len({drawn(root, **argument).fingerprint for argument in arguments}) == len(arguments)
     assert drawn(root, batch_size=3, flip=True).fingerprint == drawn(root).fingerprint
 
@@ -142,8 +157,70 @@ def test_missing_images_are_counted_and_named_or_left_out(drawn_celeba):
     with pytest.raises(ValueError, match=said):
         drawn(root).prepare_data()
     assert "000003 is in" in drawn(root).check().missing[0]
-    with pytest.warns(UserWarning, match=r"and so are 2 more\. What there is is taken"):
+    with pytest.warns(UserWarning, match=r"and so are 2 more\. The other images are used"):
         assert sizes(drawn(root, on_error="skip")) == (22, 3, 2)
+
+
+@pytest.mark.parametrize(("part", "split"), enumerate(SPLITS))
+@pytest.mark.parametrize("layout", ["official", "kaggle"])
+def test_a_table_without_the_images_of_a_split_is_an_error(drawn_celeba, layout, part, split):
+    root = drawn_celeba(layout)
+    (table,) = root.glob("list_eval_partition.*")
+    ends = (f" {part}", f",{part}")
+    other = (part + 1) % 3
+    lines = [line[:-1] + str(other) if line.endswith(ends) else line for line in table.read_text().splitlines()]
+    table.write_text("\n".join(lines))
+    said = rf"^None of the 30 images of .* is in the {split} split\. {table} says .*: {part} is {split}\. Get that file"
+    with pytest.raises(ValueError, match=said):
+        drawn(root).setup("fit")
+    assert not drawn(root).check().ok
+
+
+def test_images_of_a_split_that_are_missing_are_an_error_also_where_they_are_skipped(drawn_celeba):
+    root = drawn_celeba()
+    for number in (25, 26, 27):
+        (root / FOLDER / f"{number:06}.jpg").unlink()
+    with pytest.raises(
+        ValueError, match=r"^None of the 27 images .* val split\. 000025 is in .*, and so are 2 more\. "
+    ):
+        drawn(root, on_error="skip").setup("fit")
+
+
+def test_a_bare_set_too_small_to_be_split_is_an_error(drawn_celeba):
+    root = drawn_celeba("folder")
+    for path in list((root / FOLDER).iterdir())[1:]:
+        path.unlink()
+    with (
+        pytest.warns(UserWarning, match="split by a hash"),
+        pytest.raises(ValueError, match=r"^None of the 1 images .*\. Add images, or list_eval_partition\.txt, which"),
+    ):
+        drawn(root).setup("fit")
+
+
+def test_a_size_may_be_a_pair_and_the_crop_the_whole_image(drawn_celeba):
+    root = drawn_celeba()
+    for crop, cut in ((178, (178, 134)), (108, (108, 81)), (None, (218, 164))):
+        data = drawn(root, image_size=[32, 24], crop=crop)
+        assert data.image_shape == (3, 32, 24)
+        reference = transforms.Compose([transforms.CenterCrop(cut), transforms.Resize((32, 24))])
+        with Image.open(root / FOLDER / "000001.jpg") as image:
+            expected = torch.from_numpy(np.asarray(reference(image), np.int16))
+        assert abs(data.dataset("train").pixels[0].permute(1, 2, 0) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("layout", ["folder", "official"])
+def test_a_broken_link_among_the_images_is_named_or_left_out(drawn_celeba, layout):
+    root = drawn_celeba(layout)
+    (root / FOLDER / "000005.jpg").unlink()
+    (root / FOLDER / "000005.jpg").symlink_to("elsewhere.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(
+            ValueError, match=r"000005\.jpg is a link to elsewhere\.jpg, which is not there\. .*on_error"
+        ):
+            drawn(root).prepare_data()
+        assert any("000005.jpg is a link" in line for line in drawn(root).check().damaged)
+        assert sum(sizes(drawn(root, on_error="skip"))) == 29
 
 
 def test_images_that_no_list_names_are_an_error_or_left_out(drawn_celeba):
@@ -161,7 +238,7 @@ def test_a_bare_image_without_a_number_is_an_error(drawn_celeba):
     shutil.copy(root / FOLDER / "000001.jpg", root / FOLDER / "average.jpg")
     with (
         pytest.warns(UserWarning, match="split by a hash"),
-        pytest.raises(ValueError, match=r"average\.jpg has no number for a name"),
+        pytest.raises(ValueError, match=r"average\.jpg is named by no number"),
     ):
         drawn(root).prepare_data()
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from datamodules.celeba import CelebADataModule
@@ -39,7 +41,11 @@ def test_there_are_40_attributes():
             lambda text: text.replace("000002.jpg", "000001.jpg"),
             "line 4, names 000001.jpg a sec",
         ),
-        ("list_attr_celeba.txt", lambda text: text.replace("000002.jpg", "x.jpg"), "has no line for 000002 and 0 more"),
+        (
+            "list_attr_celeba.txt",
+            lambda text: text.replace("000002.jpg", "x.jpg"),
+            r"lacks 1 of the images, 000002 among them\. Get",
+        ),
         ("list_eval_partition.txt", lambda text: text.replace(" 2", " 3"), "line 28, has the value '3', but must have"),
         ("list_eval_partition.txt", lambda text: text.replace(" 2", ""), "line 28, has 1 columns, but must have 2"),
         ("list_eval_partition.txt", lambda text: text.replace("000002.jpg", "x.jpg"), "x is in .*000002.jpg is not in"),
@@ -90,3 +96,24 @@ def test_a_table_that_is_no_text_is_named(drawn_celeba):
     (root / "list_eval_partition.txt").write_bytes(b"PK\3\4\xff\xfe")
     with pytest.raises(ValueError, match=r"list_eval_partition\.txt is not a text file"):
         prepare(root)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "is a named pipe, not a regular file"),
+        (lambda path: path.symlink_to("absent.txt"), r"is a link to absent\.txt, which is not there"),
+        (lambda path: path.mkdir(), "is a folder, not a regular file"),
+    ],
+    ids=["pipe", "link", "folder"],
+)
+@pytest.mark.parametrize("name", ["list_eval_partition.txt", "list_attr_celeba.txt"])
+def test_a_table_that_is_no_file_is_named(drawn_celeba, make, said, name):
+    root = drawn_celeba()
+    (root / name).unlink()
+    make(root / name)
+    with pytest.raises(ValueError, match=rf"^{root}/{name} {said}\. Get the file again\.$"):
+        prepare(root, attributes=["Male"])
+    check = CelebADataModule(str(root), attributes=["Male"]).check()
+    assert len(check.damaged) == 1
+    assert name in check.damaged[0]

@@ -1,0 +1,46 @@
+"""What every run of the command has."""
+
+from typing import Any
+
+from lightning.pytorch import Callback
+
+from gan_lightning.callbacks import (
+    BestCheckpoint,
+    Evaluation,
+    GracefulStop,
+    LastCheckpoint,
+    PredictionWriter,
+    Progress,
+    RankCheck,
+    SampleGrid,
+    Throughput,
+)
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "default_root_dir": "runs",
+    "logger": [{"class_path": "gan_lightning.engine.metrics_file.MetricsFile"}],
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "enable_model_summary": False,
+}
+CALLBACKS: dict[str, type[Callback]] = {
+    "evaluation": Evaluation,
+    "samples": SampleGrid,
+    "throughput": Throughput,
+    "progress": Progress,
+    "predictions": PredictionWriter,
+    "rank_check": RankCheck,
+    "stop": GracefulStop,
+    "best": BestCheckpoint,
+    "last": LastCheckpoint,
+}
+"""The callbacks of every run, by the name of their options."""
+
+HELP = {
+    "config": "A configuration of the package by its name, such as data/mnist, or a file; later ones win.",
+    "ckpt_path": "The checkpoint to go on from or to use: last, best, or a path.",
+}
+"""Of options that Lightning adds."""
+NOT_EVALUATED = (
+    "no validation yet (trainer.val_check_interval), no samples (evaluation.num_samples), or features of other data"
+)

@@ -1,0 +1,80 @@
+"""Runs a command, and turns what its user can mend into one message."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import auto_cli
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from gan_lightning.commands.cli import GANCLI, Parser
+from gan_lightning.commands.configs import find_configs
+from gan_lightning.commands.data import check_data, prepare_data
+from gan_lightning.commands.generate import generate
+from gan_lightning.commands.messages import fail, known
+from gan_lightning.commands.trainer_messages import silence, translate, with_options
+from gan_lightning.engine.strategies import explain_lost_connection
+
+FUNCTIONS: dict[str, Any] = {
+    "generate": (generate, "Make images from a checkpoint."),
+    "prepare-data": (prepare_data, "Download and convert a data set."),
+    "check-data": (check_data, "Look for missing and damaged files of a data set."),
+}
+DATA_OPTIONS = ("data", "deep")
+"""What the commands for data read of a configuration, which may be that of a whole run."""
+FLAGS = ("--overwrite", "--deep")
+"""Options that may stand without a value."""
+MENDED_BY_USER = (ValueError, TypeError, OSError, ImportError, MisconfigurationException)
+
+
+def run(command: str, options: list[str]) -> None:
+    """Run a command.
+
+    Args:
+        command: Its name.
+        options: What follows it.
+    """
+    silence()
+    sys.path.append(str(Path.cwd()))  # where the user's own GANs are
+    try:
+        _run(command, find_configs(_with_flags(options), only=DATA_OPTIONS if "-data" in command else None))
+    except (*MENDED_BY_USER, RuntimeError, MemoryError) as error:
+        message = _message(error)
+        if message is None or "GAN_LIGHTNING_DEBUG" in os.environ:
+            raise
+        fail(message)
+
+
+def _with_flags(options: list[str]) -> list[str]:
+    """Options in which flags have their value."""
+    following = zip(options, [*options[1:], "--"], strict=False)
+    return [f"{word}=true" if word in FLAGS and after.startswith("-") else word for word, after in following]
+
+
+def _message(error: Exception) -> str | None:
+    """What to tell the user; None if it is a fault of the program, or its reader has gone."""
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, RuntimeError):
+        return explain_lost_connection(error) or known(str(error))
+    if isinstance(error, MisconfigurationException):
+        return translate(str(error)) or with_options(str(error))
+    return str(error) or "out of memory"
+
+
+def _run(command: str, options: list[str]) -> None:
+    if command not in FUNCTIONS:
+        GANCLI([command, *options])
+        return
+    if threading.current_thread() is threading.main_thread():  # let what is half-written be removed
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    function, description = FUNCTIONS[command]
+    prog = f"gan-lightning {command}"
+    status = auto_cli(
+        function, args=options, as_positional=False, parser_class=Parser, prog=prog, description=description
+    )
+    if status:
+        sys.exit(status)
