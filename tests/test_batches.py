@@ -179,7 +179,5 @@ class Unreduced(NonSaturatingLoss):
 def test_a_term_that_is_no_scalar_is_named(tiny_gan: Any, trainer: BuildTrainer) -> None:
     tiny = tiny_gan("GAN")
     gan = AdversarialModule(tiny.generator, tiny.discriminator, Unreduced(), latent_dim=6)
-    with pytest.raises(
-        ValueError, match=r"The term 'adversarial' of a loss has the shape \(6,\), but must be"
-    ):
+    with pytest.raises(ValueError, match=r"The term 'adversarial' of a loss has the shape \(6,\), but must be"):
         fit(gan, trainer, IMAGES)

@@ -46,7 +46,7 @@ class InceptionFeatures(FeatureExtractor):
         """
         if find_spec("torch_fidelity") is None:
             raise ModuleNotFoundError(
-                'InceptionFeatures needs torch-fidelity: pip install torch-fidelity. '
+                "InceptionFeatures needs torch-fidelity: pip install torch-fidelity. "
                 "For MNIST, MNISTFeatures needs nothing."
             )
         path = Path(self.weights_path) if self.weights_path else _download()

@@ -78,5 +78,5 @@ def test_missing_weights_path_is_named(tmp_path):
 
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install torch-fidelity'):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install torch-fidelity"):
         InceptionFeatures().load()
