@@ -2,7 +2,9 @@
 
 import math
 import operator
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,14 @@ def as_integer(value: Any) -> int | None:
         return None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         return None
+
+
+def as_integers(value: Any) -> list[int]:
+    """Integers in a row as Python's, with 0 in the place of anything else; none of what is no row."""
+    row = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(row, Sequence) or isinstance(row, str | bytes):
+        return []
+    return [as_integer(item) or 0 for item in row]
 
 
 def read_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
@@ -36,9 +46,10 @@ def read_count(name: str, value: Any, least: int = 1, most: int | None = None) -
     """
     number = as_integer(value)
     if number is None or number < least or (most is not None and number > most):
-        kind = "an integer " if number is None else ""
         legal = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is {value!r}, but must be {kind}{legal}.")
+        if number is None:
+            legal = f"an integer {'of ' if most is None else ''}{legal}"
+        raise ValueError(f"{name} is {value!r}, but must be {legal}.")
     return number
 
 
@@ -77,6 +88,20 @@ def read_positive(name: str, value: Any) -> float:
     return number
 
 
+def read_path(name: str, value: Any) -> Path:
+    """Check a path, and put the user's folder in the place of ~.
+
+    Raises:
+        ValueError: It is no path, or empty, or begins with ~ and the name of nobody.
+    """
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError(f"{name} is {value!r}, but must be a path, such as 'data', or '.' for the current folder.")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{name} is {value!r}, but no user is called so. Write ./~ for a folder called ~.") from error
+
+
 def read_size(value: Any) -> tuple[int, int]:
     """Check an image size.
 
@@ -89,17 +114,36 @@ def read_size(value: Any) -> tuple[int, int]:
     Raises:
         ValueError: It is anything else.
     """
-    sides = value.tolist() if isinstance(value, np.ndarray) else value
-    if not isinstance(sides, Sequence) or isinstance(sides, str):
-        sides = [sides, sides]
-    numbers = [as_integer(side) or 0 for side in sides]
+    numbers = as_integers(value) or [as_integer(value) or 0] * 2
     if len(numbers) != 2 or min(numbers) < 1:
         raise ValueError(
-            f"image_size is {value!r}, but must be at least 1: an integer, such as 64, or a pair [height, width], such "
-            "as [64, 48]."
+            f"image_size is {value!r}, but must be an integer of at least 1, such as 64, or a pair [height, width] of "
+            "them, such as [64, 48]."
         )
     height, width = numbers
     return height, width
+
+
+def read_shape(value: Any) -> tuple[int, int, int]:
+    """Check the shape of images.
+
+    Args:
+        value: Three integers of at least 1.
+
+    Returns:
+        (C, H, W).
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    numbers = as_integers(value)
+    if len(numbers) != 3 or min(numbers) < 1:
+        raise ValueError(
+            f"image_shape is {value!r}, but must be three integers of at least 1, (channels, height, width), such as "
+            "(3, 64, 64)."
+        )
+    channels, height, width = numbers
+    return channels, height, width
 
 
 def describe_size(height: int, width: int) -> str:

@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from datamodules.arguments import describe_size, read_count, read_flag
+from datamodules.arguments import describe_size, read_count, read_flag, read_shape
 from datamodules.loader import BatchLoader
 from datamodules.pixels import PixelDataset, normalize
 from datamodules.report import DataCheck
@@ -80,8 +80,8 @@ class ImageDataModule(LightningDataModule, Derivable):
         flip: bool = False,
     ) -> None:
         super().__init__()
-        self.image_shape = image_shape
-        self.num_classes = num_classes
+        self.image_shape = read_shape(image_shape)
+        self.num_classes = read_count("num_classes", num_classes, least=0)
         self.batch_size = read_count("batch_size", batch_size)
         self.eval_batch_size = read_count("eval_batch_size", eval_batch_size)
         self.num_workers = read_count("num_workers", num_workers, least=0)
@@ -110,6 +110,10 @@ class ImageDataModule(LightningDataModule, Derivable):
         """Names the data set, its size and its version: a cache key, together with the split."""
         digest = blake2b(f"{self.image_shape} {self.version}".encode(), digest_size=4).hexdigest()
         return f"{self.name}-{describe_size(*self.image_shape[1:])}px-{digest}"
+
+    def __str__(self) -> str:
+        """The class and what models need to know of it; Lightning's would read all splits."""
+        return f"{type(self).__name__}(image_shape={self.image_shape}, num_classes={self.num_classes})"
 
     @property
     def order(self) -> dict[str, Any]:
@@ -176,8 +180,9 @@ class ImageDataModule(LightningDataModule, Derivable):
         per_batch_size = n_critic * world_size
         if len(dataset) < self.batch_size * per_batch_size:
             largest = len(dataset) // per_batch_size
+            noun = "image" if len(dataset) == 1 else "images"
             raise ValueError(
-                f"The training split of {self.name} holds {len(dataset)} images, less than one batch of "
+                f"The training split of {self.name} holds {len(dataset)} {noun}, less than one batch of "
                 f"{self.batch_size * per_batch_size}: batch_size {self.batch_size} x n_critic {n_critic} x "
                 f"{world_size} devices. "
                 + (f"Set batch_size to at most {largest}." if largest else f"Add images: {per_batch_size} or more.")

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
-from datamodules.arguments import read_count, read_flag
+from datamodules.arguments import read_count, read_flag, read_path
 from datamodules.base import ImageDataModule, Split
 from datamodules.held_out import held_out
-from datamodules.regular_files import read_file
+from datamodules.regular_files import is_file, read_file
 
 
 class Form(NamedTuple):
@@ -40,7 +40,7 @@ class Form(NamedTuple):
 
     def missing(self, root: Path) -> list[str]:
         """Names of the files that are not below a root."""
-        return [name for name in self.md5s if not (root / self.folder / name).is_file()]
+        return [name for name in self.md5s if not is_file(root / self.folder / name)]
 
     def read(self, root: Path, name: str) -> Tensor:
         """Read a file and check it.
@@ -53,7 +53,7 @@ class Form(NamedTuple):
             ValueError: It is not the published file: truncated, another one, a web page in its place.
         """
         path = root / self.folder / name
-        if not path.is_file():
+        if not is_file(path):
             raise FileNotFoundError(f"{path} is missing. Copy the file there, or call prepare_data() to download it.")
         content = read_file(path)
         check_md5(path, content, self.md5s[name])
@@ -149,7 +149,7 @@ class CIFAR10DataModule(ImageDataModule):
 
     def __init__(self, root: str = "data", val_size: int = 5_000, download: bool = True, **kwargs: Any) -> None:
         super().__init__(image_shape=(3, 32, 32), num_classes=10, **kwargs)
-        self.root = Path(root).expanduser()
+        self.root = read_path("root", root)
         self.val_size = read_count("val_size", val_size, most=49_999)
         self.download = read_flag("download", download)
 
@@ -180,7 +180,7 @@ class CIFAR10DataModule(ImageDataModule):
         if not missing:
             return
         for form in (BINARY, PYTHON):
-            if (self.root / form.archive).is_file():
+            if is_file(self.root / form.archive):
                 unpack(self.root / form.archive, form, self.root)
                 return
         if not self.download:

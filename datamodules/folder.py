@@ -5,16 +5,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
-from datamodules.arguments import ImageSize, read_flag, read_number
+from datamodules.arguments import ImageSize, read_flag, read_number, read_path
 from datamodules.base import Split
 from datamodules.decode import Decoder
 from datamodules.image_files import SPLITS, ImageFilesDataModule, Listing
+from datamodules.report import count_images
 from datamodules.sources import SUFFIXES, ImageSource, encode, open_source
 
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
@@ -72,7 +72,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
     ) -> None:
         self.fractions = read_fractions(val_fraction, test_fraction)
         decoder = Decoder(image_size, crop, channels=channels)
-        self._source = open_source(Path(root).expanduser())
+        self._source = open_source(read_path("root", root))
         if not self._source.files:
             found = f" ({'; '.join(self._source.faults[:3])})" if self._source.faults else ""
             raise FileNotFoundError(
@@ -121,7 +121,7 @@ class ImageFolderDataModule(ImageFilesDataModule):
         for split, count in zip(SPLITS, counts, strict=True):
             if not count and not self.may_be_empty(split):
                 raise ValueError(
-                    f"Of the {sum(counts)} images of {self.root} none falls to the {split} split (val_fraction "
+                    f"{self.root} holds {count_images(sum(counts))}, but none falls to the {split} split (val_fraction "
                     f"{self.fractions['val']}, test_fraction {self.fractions['test']}). {self.how_to_fill(split)}"
                 )
 
@@ -182,8 +182,8 @@ def top_folders(names: Sequence[str], root: str) -> list[str] | None:
         return None
     if counts[""]:
         rank_zero_warn(
-            f"{root} has no classes, for {counts['']} of its {len(names)} images lie in no sub-folder. Move them into "
-            "one, or set labels to false."
+            f"{root} has no classes: not every image lies in a sub-folder ({counts['']:,} of {len(names):,} outside). "
+            "Move such images into one, or set labels to false."
         )
         return None
     if {name.lower() for name in counts} <= SPLIT_NAMES:

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -17,10 +18,10 @@ WIDE_GREY = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of grey of more than 8 bits."""
 DIM = 1 / 16
 """Share of the range of values that a file declares; an image that stays below it is dim."""
-BITS_PER_SAMPLE, PHOTOMETRIC, MAX_VALUE, SAMPLE_FORMAT, SIGNED_MAX_VALUE = 258, 262, 281, 339, 341
+BITS_PER_SAMPLE, PHOTOMETRIC, MAX_VALUE, SAMPLE_FORMAT, TYPED_MAX_VALUE = 258, 262, 281, 339, 341
 """Tags of TIFF."""
 WHITE_IS_ZERO, SIGNED = 0, 2
-"""Values of the second and of the fourth."""
+"""Values of PHOTOMETRIC and of SAMPLE_FORMAT."""
 CURE = "Save it as unsigned integers, for example as a PNG of 8 bits"
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError),
@@ -90,7 +91,9 @@ def to_8_bits(opened: ImageFile.ImageFile, mode: Literal["RGB", "L"]) -> tuple[I
         Exception: One of :data:`DAMAGE`.
     """
     has_wide_colors = _has_wide_colors(opened)
-    ImageOps.exif_transpose(opened, in_place=True)
+    opened.load()
+    with suppress(*DAMAGE):  # metadata that cannot be read turns nothing
+        ImageOps.exif_transpose(opened, in_place=True)
     image: Image.Image = opened
     is_dim = False
     if image.mode == "F":
@@ -118,7 +121,7 @@ def _scale(image: Image.Image) -> tuple[Image.Image, bool]:
     """Scale grey to 8 bits by the range that the file declares, and say whether it is dim."""
     is_signed = _tag(image, SAMPLE_FORMAT) == SIGNED
     bits = (_tag(image, BITS_PER_SAMPLE) or 16) - is_signed
-    most = _tag(image, SIGNED_MAX_VALUE if is_signed else MAX_VALUE) or 2**bits - 1
+    most = _tag(image, TYPED_MAX_VALUE) or _tag(image, MAX_VALUE) or 2**bits - 1
     stored = np.asarray(image)
     order, size = stored.dtype.str[0], stored.dtype.itemsize
     values = stored.view(f"{order}{'i' if is_signed else 'u'}{size}")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from datamodules.regular_files import read_file
+from datamodules.regular_files import is_file, read_file
 
 
 class IdxFile(NamedTuple):
@@ -39,7 +39,7 @@ class IdxFile(NamedTuple):
     def find(self, folder: Path) -> Path | None:
         """Path in the folder, uncompressed or else as .gz; None if it is not there."""
         candidates = (folder / self.name, folder / f"{self.name}.gz")
-        return next((path for path in candidates if path.is_file()), None)
+        return next((path for path in candidates if is_file(path)), None)
 
     def read(self, folder: Path) -> Tensor:
         """Read the file and check it.

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from datamodules.arguments import read_path
 from datamodules.base import SPLITS_OF_STAGE, ImageDataModule, Split
 from datamodules.decode import Decoder, decode_all
 from datamodules.pixel_cache import CachedPixels, PixelCache, dim_message
@@ -76,9 +77,9 @@ class ImageFilesDataModule(ImageDataModule):
         super().__init__(decoder.image_shape, num_classes, **kwargs)
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error is {on_error!r}, but must be 'raise' or 'skip'.")
-        self.root = Path(root).expanduser()
+        self.root = read_path("root", root)
         self.decoder = decoder
-        self.cache_dir = cache_dir
+        self.cache_dir = None if cache_dir is None else read_path("cache_dir", cache_dir)
         self.skips_errors = on_error == "skip"
 
     @abstractmethod
@@ -122,7 +123,7 @@ class ImageFilesDataModule(ImageDataModule):
             ValueError: Images are missing, unknown or damaged, and not to be skipped.
         """
         faults = self.source.faults
-        more = f", and {len(faults) - 1:,} more are no files" if len(faults) > 1 else ""
+        more = f", the first of {len(faults):,} that cannot be read" if len(faults) > 1 else ""
         fault = f"{faults[0]}{more}" if faults else ""
         problems = ". ".join(filter(None, [self.listing.missing, self.listing.unknown, fault]))
         if problems and not self.skips_errors:
@@ -214,7 +215,7 @@ class ImageFilesDataModule(ImageDataModule):
     def _cache_folders(self) -> list[Path]:
         """Where the cache may lie, the preferred folder first."""
         if self.cache_dir is not None:
-            return [Path(self.cache_dir).expanduser()]
+            return [self.cache_dir]
         beside = self.root if self.root.is_dir() else self.root.parent
         user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return [beside / ".gan_lightning_cache", user / "gan_lightning"]

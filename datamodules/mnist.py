@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor
 from torch.nn import functional as F
 
-from datamodules.arguments import as_integer, read_count, read_flag
+from datamodules.arguments import as_integer, read_count, read_flag, read_path
 from datamodules.base import ImageDataModule, Split
 from datamodules.formats import open_image
 from datamodules.held_out import held_out
@@ -122,7 +122,7 @@ class MNISTDataModule(DigitDataModule):
         self, root: str = "data", image_size: int = 28, val_size: int = 5_000, download: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(self.files["train"][0].shape[0], image_size, val_size, **kwargs)
-        self.folder = Path(root).expanduser() / self.downloader.__name__ / "raw"
+        self.folder = read_path("root", root) / self.downloader.__name__ / "raw"
         self.download = read_flag("download", download)
 
     @property

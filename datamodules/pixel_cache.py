@@ -21,9 +21,11 @@ from torch import Tensor
 from datamodules.arguments import describe_size
 from datamodules.decode import Decoder, decode_all
 from datamodules.pixels import MappedFile
+from datamodules.regular_files import read_file, stat_file
+from datamodules.report import count_images
 from datamodules.sources import ImageSource, encode
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Raised by one with each change of what a decoded pixel is, or of how a cache is laid out on disk."""
 PARTIAL = ".partial"
 UNWRITABLE = "no files can be made in"
@@ -127,13 +129,13 @@ class PixelCache:
     def _open(self, path: Path) -> CachedPixels | None:
         """Open a cache; None if it is not there, or damaged: it is then built again."""
         try:
-            found = json.loads((path / "cache.json").read_text())
+            found = json.loads(read_file(path / "cache.json"))
             skipped, remarks = dict(found["skipped"]), dict(found["remarks"])
             kept = [index for index, name in enumerate(self.names) if name not in skipped]
             cached = CachedPixels(path / "pixels", self.image_shape, torch.tensor(kept), skipped, remarks)
             is_current = found["layout"] == LAYOUT_VERSION
-            is_whole = cached.path.stat().st_size == torch.Size(cached.shape).numel()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError):
+            is_whole = stat_file(cached.path).st_size == torch.Size(cached.shape).numel()
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
         return cached if is_current and is_whole else None
 
@@ -141,7 +143,7 @@ class PixelCache:
         for stale in (*folder.glob(f"*{PARTIAL}"), folder / self.key):  # who made them died: the lock is ours
             shutil.rmtree(stale, ignore_errors=True)
         self._check_disk(folder)
-        rank_zero_info(f"Decoding {len(self.names):,} images into {folder / self.key} ({self.size / 1e9:.2f} GB).")
+        rank_zero_info(f"Decoding {count_images(len(self.names))} into {folder / self.key} ({self.size / 1e9:.2f} GB).")
         partial = folder / f"{self.key}{PARTIAL}"
         try:
             partial.mkdir()
@@ -183,7 +185,10 @@ class PixelCache:
                     remarks |= {name: remark} if remark else {}
             sync(file)
         if len(skipped) == len(self.names):
-            raise ValueError(f"None of the {len(self.names)} images of {self.source.path} can be used: {skipped}")
+            raise ValueError(
+                f"None of the {count_images(len(self.names))} of {self.source.path} can be used:"
+                f"{list_skipped(self.source, skipped)}\nReplace them, or set root to other images."
+            )
         return skipped, remarks
 
     def _refuse(self, name: str, reason: str) -> None:
@@ -200,23 +205,28 @@ class PixelCache:
     def _disk_full(self, folder: Path, how: str) -> OSError:
         return OSError(
             errno.ENOSPC,
-            f"The cache of {len(self.names):,} images needs {self.size / 1e9:.2f} GB, too much for the disk of "
+            f"The cache of {count_images(len(self.names))} needs {self.size / 1e9:.2f} GB, too much for the disk of "
             f"{folder}, {how}. Free space there, set cache_dir to a folder on another disk, or choose a smaller "
             "image_size. Nothing is left of the attempt",
         )
 
 
-def skip_message(source: ImageSource, skipped: dict[str, str], total: int, shown: int = 5) -> str:
+def skip_message(source: ImageSource, skipped: dict[str, str], total: int) -> str:
     """Count the files that were left out, and name the first."""
+    return f"Skipped {len(skipped):,} of {count_images(total)}:{list_skipped(source, skipped)}"
+
+
+def list_skipped(source: ImageSource, skipped: dict[str, str], shown: int = 5) -> str:
+    """Say what is wrong with the first of the files that were left out, a line each, and count the others."""
     first = "".join(f"\n  {source.path / name} {reason}" for name, reason in islice(skipped.items(), shown))
     more = f"\n  and {len(skipped) - shown} more" if len(skipped) > shown else ""
-    return f"Skipped {len(skipped):,} of {total:,} images:{first}{more}"
+    return f"{first}{more}"
 
 
 def dim_message(source: ImageSource, remarks: dict[str, str]) -> str:
     """Name the first of the images that are dim, and count the others."""
     name, remark = next(iter(remarks.items()))
-    more = f", and so do {len(remarks) - 1:,} more images" if len(remarks) > 1 else ""
+    more = f", the first of {len(remarks):,} that do" if len(remarks) > 1 else ""
     return (
         f"{source.path / name} {remark}{more}: scaled by that range, it comes out nearly black. Save such images with "
         "8 bits, or with values that fill the range."

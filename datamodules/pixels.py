@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules.regular_files import permitted
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -113,7 +115,7 @@ class MappedFile:
         self.path = path
         self.size = size
         try:
-            with path.open("rb") as file:
+            with permitted(path), path.open("rb") as file:
                 self._check(os.fstat(file.fileno()).st_size)
                 self.mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:

@@ -45,6 +45,16 @@ def read_file(path: str | Path) -> bytes:
         return file.read()
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file at the path; links are followed.
+
+    Raises:
+        PermissionError: It may not be looked at.
+    """
+    with permitted(path):
+        return path.is_file()
+
+
 @contextmanager
 def permitted(path: str | Path) -> Iterator[None]:
     """Say how to get a permission where it turns out to be missing.

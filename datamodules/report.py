@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 
+def count_images(count: int) -> str:
+    """A number of images, in words.
+
+    Example:
+        >>> count_images(1), count_images(5_000)
+        ('1 image', '5,000 images')
+    """
+    return f"{count:,} {'image' if count == 1 else 'images'}"
+
+
 @dataclass(frozen=True)
 class DataCheck:
     """The report of :meth:`ImageDataModule.check`; `print` shows it.
@@ -37,4 +47,5 @@ class DataCheck:
         faults = [fault for fault, found in (("incomplete", self.missing), ("damaged", self.damaged)) if found]
         findings = {"there": self.present, "missing": self.missing, "damaged": self.damaged, "note": self.notes}
         lines = [f"  {kind:<8} {line}" for kind, found in findings.items() for line in found]
-        return "\n".join([f"{self.name}: {' and '.join(faults) or 'ok'}", *lines])
+        text = "\n".join([f"{self.name}: {' and '.join(faults) or 'ok'}", *lines])
+        return text.encode(errors="backslashreplace").decode()  # a file name need not be valid text

@@ -1,6 +1,9 @@
 """Where image files lie: in a folder tree, or in a zip or tar archive, which is read without being extracted."""
 
+import errno
+import lzma
 import os
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -13,6 +16,9 @@ from typing import NamedTuple
 
 from datamodules.regular_files import permitted, read_file, stat_file
 
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+"""What reading a member of a damaged zip archive raises, besides OSError."""
+ARCHIVED_LINK = "is a link within the archive, not a regular file"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -90,7 +96,7 @@ class ImageSource(ABC):
 
         Raises:
             OSError: It could not be read.
-            ValueError: The archive is damaged at this file; the message goes on from its name.
+            ValueError: It is no regular file, or the archive is damaged at it; the message goes on from its name.
         """
 
 
@@ -125,7 +131,7 @@ class ZipSource(ImageSource):
         super().__init__(path)
         try:
             self.archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError) as error:
             with path.open("rb") as file:
                 is_page = file.read(512).lstrip()[:1] == b"<"
             found = "a web page" if is_page else f"a damaged zip archive of {path.stat().st_size:,} bytes ({error})"
@@ -140,10 +146,10 @@ class ZipSource(ImageSource):
         return ZipSource, (self.path,)
 
     def list_files(self) -> Iterator[tuple[str, FileStamp]]:
-        """Yield the members, marked with their checksum."""
-        return (
-            (member.filename, FileStamp(member.file_size, f"{member.CRC:08x}")) for member in self.archive.infolist()
-        )
+        """Yield the members, marked with their checksum; a link is a fault."""
+        for member in self.archive.infolist():
+            is_link = stat.S_ISLNK(member.external_attr >> 16)
+            yield member.filename, FileStamp(member.file_size, f"{member.CRC:08x}", ARCHIVED_LINK if is_link else "")
 
     def read(self, name: str) -> bytes:
         """Content of a member, whose checksum is verified."""
@@ -151,8 +157,10 @@ class ZipSource(ImageSource):
             if self.process != os.getpid():  # after a fork both would move one position in the file
                 self.archive.fp, self.process = self.path.open("rb"), os.getpid()
             return self.archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise ValueError(f"is damaged within the archive: {error}") from error
+        except (*DAMAGE, OSError) as error:
+            if getattr(error, "errno", None) in (None, errno.EINVAL):  # an OSError without one is bz2's
+                raise ValueError(f"is damaged within the archive: {error}") from error
+            raise
 
 
 class TarSource(ImageSource):
@@ -173,11 +181,12 @@ class TarSource(ImageSource):
                 "folder, or pack the images as .zip."
             ) from error
         refuse_escapes(path, (member.name for member in members))
-        self.members = {member.name.removeprefix("./"): member for member in members if member.isfile()}
+        self.members = {member.name.removeprefix("./"): member for member in members}
 
     def list_files(self) -> Iterator[tuple[str, FileStamp]]:
-        """Yield the members, marked with their time of modification."""
-        return ((name, FileStamp(member.size, str(member.mtime))) for name, member in self.members.items())
+        """Yield the members, marked with their time of modification; one that is no regular file is a fault."""
+        for name, member in self.members.items():
+            yield name, FileStamp(member.size, str(member.mtime), _fault_of(member))
 
     def read(self, name: str) -> bytes:
         """Content of a member."""
@@ -200,7 +209,7 @@ def open_source(path: Path) -> ImageSource:
             return FolderSource(path)
         try:
             stat_file(path)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise FileNotFoundError(f"{path} is missing: there is no such folder or archive of images.") from error
         except ValueError as error:
             raise ValueError(
@@ -238,9 +247,15 @@ def _stamp(path: str) -> FileStamp:
     return FileStamp(found.st_size, str(found.st_mtime_ns))
 
 
+def _fault_of(member: tarfile.TarInfo) -> str:
+    if member.isfile():
+        return ""
+    return ARCHIVED_LINK if member.issym() or member.islnk() else "is no regular file"
+
+
 def _identity(folder: str) -> tuple[int, int]:
-    stat = os.stat(folder)  # noqa: PTH116
-    return stat.st_dev, stat.st_ino
+    found = os.stat(folder)  # noqa: PTH116
+    return found.st_dev, found.st_ino
 
 
 def _is_new(identity: tuple[int, int], entered: set[tuple[int, int]]) -> bool:

@@ -226,7 +226,7 @@ def count(what: str, names: Sequence[str]) -> str:
     """Say of how many files something is true, and name the first; empty if there is none."""
     if not names:
         return ""
-    return f"{names[0]} {what}" + (f", and so are {len(names) - 1:,} more" if len(names) > 1 else "")
+    return f"{names[0]} {what}" + (f", the first of {len(names):,} such" if len(names) > 1 else "")
 
 
 def check_attributes(attributes: Sequence[str]) -> None:

@@ -37,13 +37,18 @@ BY_HAND = (
 def find_images(root: Path) -> Path:
     """Find the folder or archive of the aligned images: official, Kaggle's, torchvision's, or `root` itself.
 
+    Returns:
+        Its path; where there is none, that of what has its name and is neither a folder nor a file.
+
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There is no such thing.
     """
+    candidates = [*(root / base / images for base in BASES for images in IMAGES), root]
     with permitted(root):
-        for path in (*(root / base / images for base in BASES for images in IMAGES), root):
-            if path.is_file() or _holds_images(path):
-                return path
+        whole = (path for path in candidates if path.is_file() or _holds_images(path))
+        odd = (path for path in candidates if os.path.lexists(path) and not path.is_dir())
+        if found := next(whole, None) or next(odd, None):
+            return found
     raise FileNotFoundError(
         f"{root} holds no images of CelebA: neither it nor its folders {', '.join(BASES[1:])} have one of "
         f"{', '.join(IMAGES)}, and no image lies in it. {BY_HAND}, and put the files there as they are; nothing needs "

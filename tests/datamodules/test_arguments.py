@@ -1,13 +1,23 @@
 """That every data set checks each of its numbers and switches, whatever is given from Python."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import datamodules
-from datamodules.arguments import describe_size, read_count, read_flag, read_number, read_positive, read_size
+from datamodules.arguments import (
+    describe_size,
+    read_count,
+    read_flag,
+    read_number,
+    read_path,
+    read_positive,
+    read_shape,
+    read_size,
+)
 
 INTEGERS = {
     "batch_size",
@@ -87,3 +97,49 @@ def test_what_is_legal_is_returned_as_pythons():
 def test_a_number_above_0_is_above_0(value):
     with pytest.raises(ValueError, match=rf"^x is {value}, but must be above 0\.$"):
         read_positive("x", value)
+
+
+@pytest.mark.parametrize("value", [None, 3, "", b"data", ["data"], True])
+def test_what_is_no_path_is_refused(value):
+    with pytest.raises(ValueError) as raised:
+        read_path("x", value)
+    assert str(raised.value) == f"x is {value!r}, but must be a path, such as 'data', or '.' for the current folder."
+
+
+def test_a_path_is_taken_from_the_users_folder_and_no_other(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert (read_path("x", "~/data"), read_path("x", Path("a~b"))) == (Path("/home/me/data"), Path("a~b"))
+    with pytest.raises(ValueError, match=r"^x is '~nobody-at-all/data', but no user is called so\."):
+        read_path("x", "~nobody-at-all/data")
+
+
+PATHS = [
+    (kind, name)
+    for kind in SETS
+    for name in ("root", "cache_dir")
+    if not inspect.isabstract(kind) and name in arguments_of(kind)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), PATHS)
+def test_every_path_of_a_data_set_is_checked(kind, name, tmp_path):
+    others = {"root": str(tmp_path)} if name == "cache_dir" else {}
+    if kind is datamodules.ImageFolderDataModule:
+        (tmp_path / "1.png").touch()
+    with pytest.raises(ValueError, match=rf"^{name} is '', but must be a path"):
+        kind(**{**others, name: ""})
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 6), [3, 8, 6], np.array([3, 8, 6]), torch.Size([3, 8, 6])])
+def test_a_shape_is_three_integers(shape):
+    assert (read_shape(shape), type(read_shape(shape))) == ((3, 8, 6), tuple)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 8, 8, 8), (3, 0, 8), (3, 8.0, 8), (True, 8, 8), None, 3, "388", b"388"])
+def test_a_shape_of_anything_else_is_refused(shape):
+    with pytest.raises(ValueError) as raised:
+        read_shape(shape)
+    assert str(raised.value) == (
+        f"image_shape is {shape!r}, but must be three integers of at least 1, (channels, height, width), such as "
+        "(3, 64, 64)."
+    )

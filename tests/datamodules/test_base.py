@@ -50,8 +50,21 @@ def fit(module, data, max_steps, ckpt_path=None, **kwargs):
 @pytest.mark.parametrize(("argument", "least"), [("batch_size", 1), ("eval_batch_size", 1), ("num_workers", 0)])
 @pytest.mark.parametrize("value", [-1, -7, 2.0, "4", True, None, [4]])
 def test_numbers_are_checked_at_construction(indexed, argument, least, value):
-    with pytest.raises(ValueError, match=rf"^{argument} is .*, but must be (an integer )?at least {least}\.$"):
+    with pytest.raises(ValueError, match=rf"^{argument} is .*, but must be (an integer of )?at least {least}\.$"):
         indexed(**{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "said"),
+    [
+        ((1, 0, 2), 1, r"^image_shape is \(1, 0, 2\), but must be three integers of at least 1"),
+        ((1, 2, 2), -1, r"^num_classes is -1, but must be at least 0\.$"),
+        ((1, 2, 2), 2.0, r"^num_classes is 2\.0, but must be an integer of at least 0\.$"),
+    ],
+)
+def test_shape_and_classes_are_checked_at_construction(indexed, shape, classes, said):
+    with pytest.raises(ValueError, match=said):
+        ImageDataModule.__init__(indexed(), shape, classes)
 
 
 def test_integers_of_numpy_become_those_of_python(indexed):
@@ -111,6 +124,7 @@ def test_nothing_is_read_at_construction(indexed, monkeypatch):
     monkeypatch.setattr(indexed, "read", lambda *_: pytest.fail("read"))
     assert indexed().image_shape == (1, 2, 2)
     assert indexed().fingerprint.startswith("indexed-2px-")
+    assert str(indexed()) == "IndexedDataModule(image_shape=(1, 2, 2), num_classes=39)"
 
 
 @pytest.mark.parametrize(

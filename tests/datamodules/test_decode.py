@@ -228,20 +228,20 @@ def test_an_image_of_the_wrong_size_is_described(decoder, said):
 
 
 @pytest.mark.parametrize(
-    "size", [0, -1, 8.0, "8", True, None, [8], [8, 8, 8], [0, 8], [8, -1], [8.0, 8], ["8", 8], "88"]
+    "size", [0, -1, 8.0, "8", True, None, [8], [8, 8, 8], [0, 8], [8, -1], [8.0, 8], ["8", 8], "88", b"88"]
 )
 def test_the_size_is_checked_at_construction(size):
     with pytest.raises(ValueError) as raised:
         Decoder(size)
     assert str(raised.value) == (
-        f"image_size is {size!r}, but must be at least 1: an integer, such as 64, or a pair [height, width], such as "
-        "[64, 48]."
+        f"image_size is {size!r}, but must be an integer of at least 1, such as 64, or a pair [height, width] of them, "
+        "such as [64, 48]."
     )
 
 
 @pytest.mark.parametrize("crop", [0, -3, 4.0, "4", True, [4, 4]])
 def test_the_crop_is_checked_at_construction(crop):
-    with pytest.raises(ValueError, match=r"^crop is .*, but must be (an integer )?at least 1\.$"):
+    with pytest.raises(ValueError, match=r"^crop is .*, but must be (an integer of )?at least 1\.$"):
         Decoder(8, crop)
 
 

@@ -51,7 +51,7 @@ def shades_of(content):
     return tuple(pixels[0, 0].tolist())
 
 
-MAX_VALUE, SIGNED_MAX_VALUE, PHOTOMETRIC = 281, 341, 262
+MAX_VALUE, TYPED_MAX_VALUE, PHOTOMETRIC = 281, 341, 262
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,9 @@ MAX_VALUE, SIGNED_MAX_VALUE, PHOTOMETRIC = 281, 341, 262
         ((0, 2_048, 4_095), ">u2", {MAX_VALUE: 4_095}, (0, 128, 255)),
         ((0, 13_107, 65_535), np.uint16, {PHOTOMETRIC: 0}, (255, 204, 0)),
         ((0, 2**30, 2**31 - 1), np.int32, {}, (0, 128, 255)),
-        ((0, 2_048, 4_095), np.int32, {SIGNED_MAX_VALUE: 4_095}, (0, 128, 255)),
+        ((0, 2_048, 4_095), np.int32, {TYPED_MAX_VALUE: 4_095}, (0, 128, 255)),
+        ((0, 2_048, 4_095), np.int32, {MAX_VALUE: 4_095}, (0, 128, 255)),
+        ((0, 2_048, 4_095), np.uint16, {MAX_VALUE: 9, TYPED_MAX_VALUE: 4_095}, (0, 128, 255)),
         ((0, 255), np.int32, {}, (0, 0)),
     ],
 )
@@ -193,3 +195,16 @@ def test_a_file_of_another_format_is_named_where_its_beginning_tells():
 def test_a_jpeg_of_several_pictures_is_read():
     first, second = (Image.new("L", (9, 9), shade) for shade in (200, 100))
     assert Decoder(1)(encoded(first, "MPO", save_all=True, append_images=[second])).tolist() == [[[200]]] * 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_metadata_that_cannot_be_read_turns_nothing(kind):
+    image = Image.new("RGB", (9, 5), "white")
+    assert Decoder((5, 9))(encoded(image, kind, exif=b"Exif\0\0no such thing")).shape == (3, 5, 9)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_a_file_that_is_cut_is_damaged_also_where_its_metadata_is(kind):
+    content = encoded(Image.effect_noise((64, 64), 50).convert("RGB"), kind, exif=b"Exif\0\0no such thing")
+    with pytest.raises(ValueError, match=r"^cannot be decoded: "):
+        Decoder(4)(content[: len(content) // 2])

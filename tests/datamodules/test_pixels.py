@@ -1,3 +1,4 @@
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -169,6 +170,17 @@ def test_a_file_that_is_deleted_can_be_read_by_who_mapped_it(pixel_file):
     dataset = MappedDataset(path, (40, 3, 16, 16), 0, torch.arange(40))
     path.unlink()
     assert torch.equal(dataset[[7]][0][0], pixels[7])
+
+
+def test_a_file_that_may_not_be_read_is_named_with_the_cure(pixel_file, monkeypatch):
+    path, _ = pixel_file
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError, match=rf"^{path} cannot be read: permission denied\. Give your user"):
+        MappedFile(path, 30_720)
 
 
 def test_a_set_in_memory_is_pickled_with_its_pixels(pixel_file):

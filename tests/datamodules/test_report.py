@@ -1,6 +1,6 @@
 import pytest
 
-from datamodules.report import DataCheck
+from datamodules.report import DataCheck, count_images
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_every_finding_has_a_line():
         ["damaged", "d"],
         ["note", "e"],
     ]
+
+
+def test_a_file_name_that_is_no_text_can_be_printed():
+    check = DataCheck("drawn", damaged=("\udcff.png is empty, ü too",))
+    assert str(check).encode() == "drawn: damaged\n  damaged  \\udcff.png is empty, ü too".encode()
+
+
+def test_images_are_counted_in_words():
+    assert [count_images(count) for count in (0, 1, 2, 5_000)] == ["0 images", "1 image", "2 images", "5,000 images"]

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import re
+import stat
 import tarfile
 import zipfile
 from pathlib import Path
@@ -186,12 +187,12 @@ def test_a_file_or_folder_without_permission_is_named_with_the_cure(tmp_path, de
 
 def test_a_file_that_may_not_be_looked_at_is_named_with_the_cure(tmp_path, monkeypatch):
     folder = write_folder(tmp_path / "images")
-    stat = os.stat
+    look = os.stat
 
     def refuse(path, *args, **kwargs):
         if str(path).endswith("a/1.jpg"):
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return stat(path, *args, **kwargs)
+        return look(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(PermissionError) as raised:
@@ -217,12 +218,32 @@ def test_an_archive_with_a_member_that_points_out_of_it_is_refused(tmp_path, wri
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_links_in_a_tar_are_no_images(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (tarfile.SYMTYPE, "is a link within the archive, not a regular file"),
+        (tarfile.LNKTYPE, "is a link within the archive, not a regular file"),
+        (tarfile.FIFOTYPE, "is no regular file"),
+        (tarfile.DIRTYPE, "is no regular file"),
+    ],
+)
+def test_what_is_no_file_in_a_tar_is_a_fault(tmp_path, kind, said):
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
-        link = tarfile.TarInfo("passwd.jpg")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    assert TarSource(tmp_path / "x.tar").files == {}
+        odd = tarfile.TarInfo("passwd.jpg")
+        odd.type, odd.linkname = kind, "/etc/passwd"
+        archive.addfile(odd)
+    source = TarSource(tmp_path / "x.tar")
+    assert (source.files, source.faults) == ({}, (f"{tmp_path}/x.tar/passwd.jpg {said}",))
+
+
+def test_a_link_in_a_zip_is_a_fault(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        odd = zipfile.ZipInfo("passwd.jpg")
+        odd.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(odd, "/etc/passwd")
+    source = ZipSource(tmp_path / "x.zip")
+    said = "is a link within the archive, not a regular file"
+    assert (source.files, source.faults) == ({}, (f"{tmp_path}/x.zip/passwd.jpg {said}",))
 
 
 def test_members_of_a_tar_of_the_folder_itself_lose_the_dot(tmp_path):
@@ -251,6 +272,46 @@ def test_a_member_that_is_damaged_within_the_zip_is_described(tmp_path):
     assert source.read("2.jpg") == b"second" * 90
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_is_damaged_however_it_is_compressed(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("1.jpg", bytes(range(256)) * 40)
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^is damaged within the archive: "):
+        open_source(tmp_path / "x.zip").read("1.jpg")
+
+
+def test_a_member_that_is_said_to_lie_outside_of_the_zip_is_damaged(tmp_path):
+    path = write_zip(tmp_path / "x.zip", {"1.jpg": b"x"}, ())
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\5\6") + 16] += 100  # where the directory is said to begin
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^is damaged within the archive: "):
+        open_source(path).read("1.jpg")
+
+
+def test_an_error_of_the_disk_is_no_damage(tmp_path, monkeypatch):
+    source = open_source(write_zip(tmp_path / "x.zip"))
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(source.archive, "read", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        source.read("4.gif")
+
+
+def test_a_zip_of_a_version_that_does_not_exist_is_damaged(tmp_path):
+    path = write_zip(tmp_path / "x.zip", {"1.jpg": b"x"}, ())
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\1\2") + 6] = 250
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.zip is a damaged zip archive of .* \(zip .* 25\.0\)\. Download"):
+        open_source(path)
+
+
 def test_an_encrypted_zip_is_refused(tmp_path):
     path = write_zip(tmp_path / "x.zip", {"1.jpg": b"x"}, ())
     content = path.read_bytes()
@@ -270,6 +331,9 @@ def test_a_compressed_tar_is_refused_with_the_cure(tmp_path, name):
 def test_a_path_without_images_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent is missing"):
         open_source(tmp_path / "absent")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="file/x is missing"):
+        open_source(tmp_path / "file" / "x")
     (tmp_path / "x.rar").write_bytes(b"")
     with pytest.raises(ValueError, match=r"x\.rar is neither a folder nor a \.zip or \.tar"):
         open_source(tmp_path / "x.rar")

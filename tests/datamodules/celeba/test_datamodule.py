@@ -153,11 +153,11 @@ def test_missing_images_are_counted_and_named_or_left_out(drawn_celeba):
     root = drawn_celeba()
     for number in (3, 7, 30):
         (root / FOLDER / f"{number:06}.jpg").unlink()
-    said = r"000003 is in .*list_eval_partition\.txt, but not in .*, and so are 2 more\. .*set on_error to skip"
+    said = r"000003 is in .*list_eval_partition\.txt, but not in .*, the first of 3 such\. .*set on_error to skip"
     with pytest.raises(ValueError, match=said):
         drawn(root).prepare_data()
     assert "000003 is in" in drawn(root).check().missing[0]
-    with pytest.warns(UserWarning, match=r"and so are 2 more\. The other images are used"):
+    with pytest.warns(UserWarning, match=r"the first of 3 such\. The other images are used"):
         assert sizes(drawn(root, on_error="skip")) == (22, 3, 2)
 
 
@@ -181,7 +181,7 @@ def test_images_of_a_split_that_are_missing_are_an_error_also_where_they_are_ski
     for number in (25, 26, 27):
         (root / FOLDER / f"{number:06}.jpg").unlink()
     with pytest.raises(
-        ValueError, match=r"^None of the 27 images .* val split\. 000025 is in .*, and so are 2 more\. "
+        ValueError, match=r"^None of the 27 images .* val split\. 000025 is in .*, the first of 3 such\. "
     ):
         drawn(root, on_error="skip").setup("fit")
 

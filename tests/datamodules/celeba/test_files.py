@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import shutil
 from urllib.error import HTTPError, URLError
 
@@ -50,6 +51,23 @@ def test_an_empty_folder_does_not_hide_the_zip(drawn_celeba):
     (root / FOLDER).mkdir()
     with pytest.warns(UserWarning, match="split by a hash"):
         assert sum(sizes(drawn(root))) == 30
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "is a named pipe, not a regular file"),
+        (lambda path: path.symlink_to("absent"), "is a link to absent, which is not there"),
+        (lambda path: path.symlink_to(path), "is a link that leads back to itself, not a file"),
+    ],
+)
+@pytest.mark.parametrize("name", [FOLDER, "Img/img_align_celeba.zip", ""])
+def test_what_has_the_name_of_the_images_and_is_none_is_named(tmp_path, name, make, said):
+    path = tmp_path / "data" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    with pytest.raises(ValueError, match=rf"^{path} {said}\. Set root to a folder, or"):
+        drawn(tmp_path / "data").prepare_data()
 
 
 def test_no_images_are_an_error_that_says_what_to_fetch(tmp_path):
