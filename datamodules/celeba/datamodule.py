@@ -27,7 +27,7 @@ from datamodules.celeba.tables import ATTRIBUTES, read_attributes, read_partitio
 from datamodules.decode import Decoder
 from datamodules.folder import place_of
 from datamodules.image_files import SPLITS, ImageFilesDataModule, Listing
-from datamodules.report import DataCheck
+from datamodules.report import DataCheck, count_images
 from datamodules.sources import ImageSource, open_source
 
 CROPS = {
@@ -131,7 +131,7 @@ class CelebADataModule(ImageFilesDataModule):
         parts = torch.tensor([split_of[stem] for stem in stems])
         for part, split in enumerate(SPLITS):
             if part not in parts:
-                empty = f"None of the {len(stems):,} images of {self.source.path} is in the {split} split"
+                empty = f"{self.source.path} holds {count_images(len(stems))}, but none of the {split} split"
                 found = ". ".join(filter(None, [empty, missing, unknown]))
                 raise ValueError(f"{found}. {self.how_to_fill(split)}")
         return Listing([files[stem] for stem in stems], parts, self._labels(stems), missing, unknown)
