@@ -5,22 +5,19 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from gan_lightning.callbacks.graceful_stop import Stopped
-from gan_lightning.engine.checkpoints import AtomicCheckpointIO, CheckpointError
+from gan_lightning.engine.checkpoints import CheckpointError
 
 
 class _RunCheckpoint(ModelCheckpoint):
     """One file of a fixed name below the run directory's ``checkpoints``."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the run directory, which is the trainer's root, and see to it that files are written whole."""
+        """Find the run directory, which is the trainer's root."""
         folder = Path(trainer.default_root_dir) / "checkpoints"
         self.dirpath = str(folder)
-        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         if trainer.is_global_zero:
             for unfinished in folder.glob(f".{self.filename}.ckpt.*"):  # of a run that was killed
                 unfinished.unlink()

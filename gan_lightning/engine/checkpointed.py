@@ -80,6 +80,7 @@ class CheckpointedModule(LightningModule):
         """Let the checkpoint know its class, its seed and its data."""
         checkpoint["gan"] = name_of(type(self))
         checkpoint["gan_format"] = FORMAT
+        checkpoint.setdefault("hyper_parameters", {})
         checkpoint["seed"] = self._seed.value
         checkpoint["order"] = self._order
 

@@ -65,6 +65,7 @@ def check_entries(checkpoint: Any, path: str | Path) -> None:
     """
     if not isinstance(checkpoint, dict) or "gan" not in checkpoint:
         raise ValueError(f"'{path}' was not saved by a GAN of this package: it names no class.")
+    checkpoint.setdefault("hyper_parameters", {})  # Lightning keeps none of a GAN that was given no arguments
     wrong = [name for name, kind in ENTRIES.items() if not isinstance(checkpoint.get(name), kind)]
     tensors = {} if "state_dict" in wrong else checkpoint["state_dict"]
     wrong += [f"state_dict.{name}" for name, value in tensors.items() if not isinstance(value, Tensor)]

@@ -37,7 +37,7 @@ def resume_options(
             "The checkpoint holds no optimizers, so that no training can go on from it. Start a new run from its "
             "weights by --init_from."
         )
-    changes = _changes(kind, checkpoint["hyper_parameters"], new)
+    changes = _changes(kind, checkpoint.get("hyper_parameters", {}), new)
     refused = {name: pair for name, pair in changes.items() if not _may_change(name, *pair, adjustable)}
     if refused:
         raise ValueError(

@@ -166,6 +166,28 @@ def test_a_trainer_refuses_a_checkpoint_of_another_class(
         trainer(max_steps=2).fit(tiny_gan("DCGAN"), tiny_data, ckpt_path=path)
 
 
+class Fixed(GAN):
+    """A GAN that takes no arguments, of which Lightning keeps no hyperparameters."""
+
+    def __init__(self) -> None:
+        super().__init__(image_shape=(1, 8, 8), latent_dim=6)
+
+
+def test_a_gan_without_arguments_loads_and_resumes(
+    trainer: Any, tiny_data: Any, tmp_path: Path, identical: Any
+) -> None:
+    whole, first, second = (trainer(max_steps=steps) for steps in (4, 2, 4))
+    states = []
+    for fit, options in ((whole, {}), (first, {}), (second, {"ckpt_path": tmp_path / "fixed.ckpt"})):
+        torch.manual_seed(0)
+        fit.fit(Fixed(), tiny_data, **options)
+        fit.save_checkpoint(tmp_path / "fixed.ckpt")
+        states.append(torch.load(tmp_path / "fixed.ckpt")["state_dict"])
+    assert identical(states[2], states[0])
+    change(tmp_path / "fixed.ckpt", lambda checkpoint: checkpoint.pop("hyper_parameters"))  # as 0.1.0 saved it
+    assert identical(gan_lightning.load(tmp_path / "fixed.ckpt").state_dict(), states[0])
+
+
 def test_arguments_can_be_overridden_on_loading(save: Any) -> None:
     _, path = save("GAN")
     assert GAN.load_from_checkpoint(path, lr=0.5).players.lr == 0.5
@@ -222,7 +244,8 @@ def test_weights_that_are_not_finite_are_refused(
     ("edit", "message"),
     [
         (lambda c: c.pop("state_dict"), "not whole. Missing or of the wrong type: state_dict"),
-        (lambda c: c.pop("hyper_parameters"), "wrong type: hyper_parameters"),
+        (lambda c: c.pop("hyper_parameters"), "does not fit the GAN|cannot change its networks"),
+        (lambda c: c.update(hyper_parameters=[]), "wrong type: hyper_parameters"),
         (lambda c: c.pop("pytorch-lightning_version"), "wrong type: pytorch-lightning_version"),
         (lambda c: c.update(global_step="3"), "wrong type: global_step"),
         (lambda c: c.update(state_dict=[]), "wrong type: state_dict"),
