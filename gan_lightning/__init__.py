@@ -1,6 +1,6 @@
 """Generative adversarial networks for PyTorch Lightning; ``__all__`` names every GAN of the catalogue.
 
-The catalogue is imported when something of it is first asked for: ``gan-lightning --help`` need not wait for it.
+The catalogue is imported when something of it is first used: ``gan-lightning --help`` need not wait for it.
 """
 
 from importlib import import_module
@@ -26,5 +26,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What can be asked for."""
+    """All names, including those that are not imported yet."""
     return sorted([*globals(), "load", *import_module("gan_lightning.modules").__all__])

@@ -1,4 +1,4 @@
-"""Arguments of constructors: which there are, and checks of numbers whose messages name the value and what is legal."""
+"""Arguments of constructors: which a class takes, and checks whose messages name the value and what is legal."""
 
 import inspect
 import math
@@ -34,7 +34,7 @@ def arguments_of(kind: type) -> dict[str, inspect.Parameter]:
 
 @contextmanager
 def blamed(kind: type) -> Iterator[None]:
-    """Let errors of values name the class whose arguments they are of."""
+    """Let a ValueError name the class whose argument it is about."""
     try:
         yield
     except ValueError as error:
@@ -42,7 +42,7 @@ def blamed(kind: type) -> Iterator[None]:
 
 
 def is_number(value: object, kind: type = Real) -> bool:
-    """Whether a value is a number, Python's or NumPy's; True and False are none."""
+    """Whether a value is a number, Python's or NumPy's; True and False are not."""
     return isinstance(value, kind) and not isinstance(value, bool)
 
 

@@ -44,23 +44,23 @@ ADJUSTABLE = (
 class AdversarialModule(GenerativeModule):
     """A generator G and a discriminator D that play against each other (Goodfellow et al., 2014, arXiv:1406.2661).
 
-    One ``training_step`` is one update of G: it holds ``n_critic`` updates of D, each on its own equal share of the
-    batch, and then G's. The trainer counts G's updates alone. All that a step draws is a function of (seed, global
+    One ``training_step`` is one update of G: it makes ``n_critic`` updates of D, each on its own equal share of the
+    batch, and then G's. The trainer counts only G's updates. All that a step draws is a function of (seed, global
     step), where the seed is that of ``seed_everything``: a run resumed from a checkpoint equals one that was never
     stopped. Several processes share what is drawn for the whole batch, so that a run does not depend on their number;
     only what a network itself draws, such as dropout, is each process's own.
 
     A variant passes networks, loss, stabilizers and numbers to this constructor and is done. Arguments are plain values
-    or parts (:class:`~gan_lightning.game.Part`), for they are the checkpoint's ``hyper_parameters``; networks that are
-    no parts can be passed too, but are then not made again by ``gan_lightning.load``.
+    or parts (:class:`~gan_lightning.parts.Part`): they are the checkpoint's ``hyper_parameters``. Networks that are not
+    parts can be passed too, but ``gan_lightning.load`` cannot rebuild them.
 
     Args:
         generator: ``G(latents, labels)`` maps (N, latent_dim) to images (N, C, H, W) in [-1, 1].
         discriminator: ``D(images, labels)`` maps (N, C, H, W) to logits (N,), or to a ``Verdict``.
         loss: What each player minimises.
-        stabilizers: What is added to the game; their hooks are called in this order.
-        lr: Learning rate of both players, but for one whose optimizer names its own.
-        betas: Adam's, of both players, but for one whose optimizer names its own; None where no optimizer has any.
+        stabilizers: Additions to the game; their hooks are called in this order.
+        lr: Learning rate of both players, except one whose optimizer sets its own.
+        betas: Adam's, of both players, except one whose optimizer sets its own; None if neither optimizer has any.
         generator_optimizer: How G learns.
         discriminator_optimizer: How D learns.
         latent_dim: Features of a latent.
@@ -69,14 +69,14 @@ class AdversarialModule(GenerativeModule):
         accumulate: Equal micro-batches that the batch of each update is split into, to save memory, at least 1. The
             gradients are those of the whole batch, unless something mixes the images of a batch.
         reuse_latents: Whether G's update takes the latents of D's last update, instead of fresh ones.
-        ema_decay: Decay a step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
+        ema_decay: Decay per step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
         compile: Whether to compile both networks with ``torch.compile``; checkpoints do not change.
 
     Attributes:
         num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
         players: How both learn.
-        readings: What is logged at the next step that is: ``readings.add("g", {"x": ...})`` as ``train/g_x``.
-        draws: Source of what a step draws.
+        readings: What the next logging step logs: ``readings.add("g", {"x": ...})`` becomes ``train/g_x``.
+        draws: Source of a step's random numbers.
         ema: The moving average of G's weights and buffers, or None.
         images_seen: Real images that D has been trained on, over all ranks; a buffer.
 
@@ -148,12 +148,12 @@ class AdversarialModule(GenerativeModule):
         return self.players.configure(self.generator, self.discriminator, self._trainer)
 
     def on_train_start(self) -> None:
-        """Let changed options of optimizers count in a run that is resumed."""
+        """Apply changed options of optimizers to a resumed run."""
         if self._loaded_updates:
             self.players.apply_options(self.trainer, self.global_step)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the player's gradient: here it is whole, over micro-batches and processes, and not scaled."""
+        """Clip the player's gradient: here it is complete, over micro-batches and processes, and unscaled."""
         self.players.both[optimizer is not self.trainer.optimizers[0]].clip(optimizer)
 
     def optimizers(self, use_pl_optimizer: bool = True) -> Any:
@@ -181,7 +181,7 @@ class AdversarialModule(GenerativeModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Update D ``n_critic`` times, each time on fresh reals, then G once."""
-        seed_default_generators(counted_seed(self.global_step, self.global_rank), self.device)  # of dropout, say
+        seed_default_generators(counted_seed(self.global_step, self.global_rank), self.device)  # for dropout, say
         images, labels = self.read(batch)
         with one_image_explained():
             for number, micro_batches in enumerate(split_batch(images, labels, self.n_critic, self.accumulate)):
@@ -193,12 +193,12 @@ class AdversarialModule(GenerativeModule):
             config.scheduler.step()  # type: ignore[call-arg]
 
     def _update(self, player: Letter, micro_batches: MicroBatches, number: int) -> None:
-        """Minimise the sum of a player's terms, with the other frozen; number tells the update from others' draws."""
+        """Minimise the sum of a player's terms, with the other frozen; number gives the update its own draws."""
         optimizer: LightningOptimizer = self.optimizers()["gd".index(player)]
         with ExitStack() as surroundings:
             for part in self._parts:
                 surroundings.enter_context(part.around(player, self, micro_batches))
-            # Cached, spectral norms cost one power iteration an update, not one a forward pass.
+            # Cached, spectral norms cost one power iteration per update, not per forward pass.
             with self.toggled_optimizer(optimizer), parametrize.cached():
                 optimizer.zero_grad()
                 logits = [self._accumulate(player, *pair, number, k) for k, pair in enumerate(micro_batches)]
@@ -215,7 +215,7 @@ class AdversarialModule(GenerativeModule):
         with self.twice_differentiable() if added else nullcontext():
             # The cached weights are part of the graph of every micro-batch.
             self.manual_backward(loss / self.accumulate, retain_graph=k + 1 < self.accumulate)
-        logs = self.logs_this_step  # lazy terms may not be due on the step that does
+        logs = self.logs_this_step  # lazy terms may not be due at a logging step
         self.readings.add(player, {"loss": loss, **own, **added} if logs else lazy, anew=k == 0)
         if player == "g":
             return (move.on_fake.logits.detach(),)
@@ -226,7 +226,7 @@ class AdversarialModule(GenerativeModule):
     def _finish_update(
         self, player: Letter, images: int, fake: tuple[Tensor, ...], real: tuple[Tensor, ...] = ()
     ) -> None:
-        """Let the parts move their state."""
+        """Let loss and stabilizers change their state."""
         network = self.generator if player == "g" else self.discriminator
         real_logits = torch.cat(real) if real else None
         mean = functools.partial(self.trainer.strategy.reduce, reduce_op="mean")
@@ -241,7 +241,7 @@ class AdversarialModule(GenerativeModule):
             player: Whose move it is.
             real: (N, C, H, W) in [-1, 1].
             labels: (N,) int64, of the reals.
-            number: Tells the update from others of the step.
+            number: Distinguishes the update from others of the step.
             k: Number of the micro-batch.
             through_generator: Whether the fakes have G's graph.
         """
@@ -274,7 +274,7 @@ class AdversarialModule(GenerativeModule):
         )
 
     def terms(self, move: Move) -> tuple[Terms, Terms, Terms]:
-        """The terms of a player's loss by name: the game's own, what stabilizers add, and the lazy ones among these."""
+        """The terms of a player's loss by name: the game's own, those of stabilizers, and the lazy ones of these."""
         judged = move.look(reals=move.player == "d" or self.loss.needs_real)
         for part in self._parts:
             judged = part.judged(judged)
@@ -290,7 +290,7 @@ class AdversarialModule(GenerativeModule):
         return own, added, lazy
 
     def twice_differentiable(self) -> AbstractContextManager[None]:
-        """For terms that hold gradients: in full precision, since those in 16 bits are off by percents, and eager."""
+        """For terms that contain gradients: in full precision, since 16-bit ones are off by percents, and eager."""
         return full_precision(self.device, eager=self.compiles)
 
     @property

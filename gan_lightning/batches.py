@@ -31,7 +31,7 @@ def read_batch(batch: Any) -> tuple[Tensor, Tensor | None]:
     elif isinstance(batch, Sequence) and 1 <= len(batch) <= PAIR:
         images, labels = batch[0], batch[1] if len(batch) == PAIR else None
     else:
-        raise TypeError(f"{FORM}, got {_form(batch)}. Let the data set return just that.")
+        raise TypeError(f"{FORM}, got {_form(batch)}. Let the data set return one of these.")
     if not isinstance(images, Tensor) or not (images.is_floating_point() or images.dtype == torch.uint8):
         got = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"{FORM}; images must be tensors, float in [-1, 1] or uint8, got {got}.")
@@ -44,20 +44,22 @@ def read_labels(labels: Tensor | None, images: Tensor, num_classes: int, look: b
     """The labels of a batch as networks take them.
 
     Args:
-        labels: (N,) or (N, 1), of any type of integers. An unconditional GAN takes anything; None becomes zeros.
+        labels: (N,) or (N, 1), of any type of integers. An unconditional GAN takes any tensor of N; other things become zeros.
         images: (N, C, H, W).
         num_classes: Of the GAN; 0 if it is unconditional.
-        look: Whether to look at the numbers, for which an accelerator must be waited for.
+        look: Whether to check the values, which waits for an accelerator.
 
     Returns:
         (N,) int64 in [0, num_classes) for a conditional GAN.
 
     Raises:
-        TypeError: If a conditional GAN gets none, or no integers.
+        TypeError: If a conditional GAN gets no labels, or others than integers.
         ValueError: If they are of another shape, or out of range.
     """
     if not num_classes:
-        return torch.zeros(len(images), dtype=torch.int64, device=images.device) if labels is None else labels
+        if isinstance(labels, Tensor) and labels.shape[:1] == images.shape[:1]:
+            return labels
+        return torch.zeros(len(images), dtype=torch.int64, device=images.device)
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
         got = "none" if labels is None else getattr(labels, "dtype", type(labels).__name__)
         raise TypeError(
@@ -70,7 +72,7 @@ def read_labels(labels: Tensor | None, images: Tensor, num_classes: int, look: b
         least, most = (int(end) for end in labels.aminmax())
         if not 0 <= least <= most < num_classes:
             raise ValueError(
-                f"Labels must be from 0 to {num_classes - 1}, for the GAN has {num_classes} classes; got {least} to "
+                f"Labels must be from 0 to {num_classes - 1}, as the GAN has {num_classes} classes; got {least} to "
                 f"{most}."
             )
     return labels
@@ -78,7 +80,7 @@ def read_labels(labels: Tensor | None, images: Tensor, num_classes: int, look: b
 
 @contextmanager
 def one_image_explained() -> Iterator[None]:
-    """Say what to do about a batch norm that sees a single number a channel.
+    """Say what to do about a batch norm that sees only one value per channel.
 
     Raises:
         ValueError: If one does.

@@ -28,7 +28,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         logits: (N,); (N / m,) where D judges m images together.
-        heads: What else it says, by name, such as "features", (N, F), which its last layer sees.
+        heads: Its other outputs by name, such as "features", (N, F), the input of its last layer.
     """
 
     logits: Tensor
@@ -45,10 +45,10 @@ class Move:
         step: Updates of G so far.
         update: Updates of the player so far.
         real: (N, C, H, W) in [-1, 1].
-        fake: (N, C, H, W) in [-1, 1]; with G's graph in G's move, and where D's is looked ahead.
+        fake: (N, C, H, W) in [-1, 1]; with G's graph in G's move, and where ``Unrolled`` looks ahead at D's.
         labels: (N,) int64, of the reals; the fakes were made from the same.
         latents: (N, latent_dim), of the fakes.
-        judge: ``judge(images, labels)``: D behind all that changes what it sees, in at least 32 bits.
+        judge: ``judge(images, labels)``: D, behind all that changes what it sees, in at least 32 bits.
         generate: ``generate(latents, labels)``: G, in at least 32 bits.
         draws: Source of random numbers.
     """
@@ -67,16 +67,16 @@ class Move:
 
     @cached_property
     def on_real(self) -> Verdict:
-        """What D says of the reals; asked for once."""
+        """What D says of the reals; computed once."""
         return self.judge(self.real, self.labels)
 
     @cached_property
     def on_fake(self) -> Verdict:
-        """What D says of the fakes; asked for once."""
+        """What D says of the fakes; computed once."""
         return self.judge(self.fake, self.labels)
 
     def look(self, reals: bool) -> Self:
-        """Let D judge the fakes now, and before them perhaps the reals; returns the move itself."""
+        """Let D judge now, the reals first if wanted, then the fakes; returns the move itself."""
         if reals:
             _ = self.on_real
         _ = self.on_fake
@@ -91,7 +91,7 @@ class Move:
 
 
 def check_shapes(real: Tensor, fake: Tensor, gan: str) -> None:
-    """Refuse real images of another shape than G's, on which many a D would work all the same.
+    """Refuse real images of a shape other than G's, which many a D would accept.
 
     Raises:
         ValueError: If the shapes differ.
@@ -112,12 +112,12 @@ def check_logits(logits: Tensor, images: int) -> None:
     if logits.ndim != 1 or not len(logits) or images % len(logits):
         raise ValueError(
             f"D gave logits of shape {tuple(logits.shape)} for {images} images; it must give one for each, of shape "
-            f"({images},), such as x.flatten(1).mean(1) of several or x.squeeze(1) of a column."
+            f"({images},): return x.flatten(1).mean(1) of several, or x.squeeze(1) of a column."
         )
 
 
 class Update(NamedTuple):
-    """What parts learn of an update when it is done.
+    """What parts are told about an update when it is done.
 
     Attributes:
         player: Who moved.
@@ -137,30 +137,30 @@ class Update(NamedTuple):
 
 
 class Stabilizer(Part, ABC):
-    """What is added to a game. Each overrides a hook or two; the hooks of all are called in the order of the list.
+    """An addition to a game, which overrides a hook or two; hooks are called in the order of the list.
 
     Attributes:
         per_image: Whether it looks at D's gradient image by image, which batch norm in D forbids.
-        every: Lazy regularisation (Karras et al., 2019, arXiv:1912.04958, section 3.1): terms are taken every so many
-            updates of the player, and weigh as many times as much.
+        every: Lazy regularisation (Karras et al., 2019, arXiv:1912.04958, section 3.1): terms are computed only every
+            so many updates of the player, and weigh that many times as much.
     """
 
     per_image = False
     every = 1
 
     def wrap(self, discriminator: nn.Module) -> nn.Module:
-        """Build D into another network, once, when a GAN is made."""
+        """Wrap D in another network, once, when a GAN is made."""
         return discriminator
 
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Look at both networks, once, when a GAN is made; to keep one would save it twice."""
+        """Look at both networks, once, when a GAN is made; keeping one would save it twice."""
 
     def view(self, images: Tensor, draws: SharedDraws) -> Tensor:
         """Change what D sees of images (N, C, H, W), real or fake, in the moves of both players."""
         return images
 
     def judged(self, move: Move) -> Move:
-        """Change what D said before the loss hears it."""
+        """Change D's output before the loss sees it."""
         return move
 
     def discriminator_terms(self, move: Move) -> Terms:
@@ -172,12 +172,12 @@ class Stabilizer(Part, ABC):
         return {}
 
     def around(self, player: Letter, gan: Any, batches: MicroBatches) -> AbstractContextManager[None]:
-        """Surround a player's whole update, such as to look ahead.
+        """Surround a player's whole update, for example to look ahead.
 
         Args:
             player: Who moves.
             gan: The ``AdversarialModule``.
-            batches: What the update is made on.
+            batches: What the update is computed on.
         """
         return nullcontext()
 
@@ -193,7 +193,7 @@ def total(*terms: Terms) -> Tensor:
     """The sum of all terms, a scalar.
 
     Raises:
-        ValueError: If a term is not one.
+        ValueError: If a term is not a scalar.
     """
     for name, value in ((name, value) for group in terms for name, value in group.items()):
         if value.ndim:
@@ -228,7 +228,7 @@ def split_batch(images: Tensor, labels: Tensor, updates: int, parts: int) -> lis
 
 
 def check_batch_norm(stabilizers: Sequence[Stabilizer], discriminator: nn.Module) -> None:
-    """Refuse a penalty on D's gradient at each image beside a batch norm in D.
+    """Refuse a penalty on D's gradient at each image together with batch norm in D.
 
     Raises:
         ValueError: If both are there.
@@ -236,6 +236,6 @@ def check_batch_norm(stabilizers: Sequence[Stabilizer], discriminator: nn.Module
     per_image = [type(stabilizer).__name__ for stabilizer in stabilizers if stabilizer.per_image]
     if per_image and any(isinstance(layer, _BatchNorm) for layer in discriminator.modules()):
         raise ValueError(
-            f"{per_image[0]} penalises D's gradient at each image by itself, but D's batch norm mixes the images of a "
+            f"{per_image[0]} penalises D's gradient at each image separately, but D's batch norm mixes the images of a "
             "batch. Set norm to none, or leave the penalty out."
         )

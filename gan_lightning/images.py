@@ -1,4 +1,4 @@
-"""The one value-range seam: float images in [-1, 1] on one side, uint8 pixels on the other."""
+"""The one place where value ranges change: float images in [-1, 1] on one side, uint8 pixels on the other."""
 
 import io
 import math
@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 LARGEST = 1.2
-"""Above this a value is not in [-1, 1], whatever made it."""
+"""Above this, a value is not in [-1, 1] even with an overshoot."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def to_float(pixels: Tensor) -> Tensor:
 
 
 def check_range(images: Tensor, what: str = "The real images") -> None:
-    """Look whether images are in [-1, 1], as G's are; an accelerator must be waited for.
+    """Check that images are in [-1, 1], as G's are; this waits for an accelerator.
 
     Args:
         images: Float, any shape; a little more than [-1, 1] is allowed, for interpolation overshoots.
@@ -53,7 +53,7 @@ def check_range(images: Tensor, what: str = "The real images") -> None:
     if not -LARGEST <= least <= most <= LARGEST:
         raise ValueError(
             f"{what} must be in [-1, 1], got values from {least:.4g} to {most:.4g}. Scale pixels of 0 to 255 by "
-            "x / 127.5 - 1, those of 0 to 1 by 2 * x - 1; leave out a normalisation by mean and deviation."
+            "x / 127.5 - 1, those of 0 to 1 by 2 * x - 1; remove any normalisation by mean and deviation."
         )
     if least >= 0 and most > least and images.shape[-2] > 1:  # points have a height of 1
         warnings.warn(
@@ -73,7 +73,7 @@ def tile(images: Tensor, columns: int | None = None) -> Tensor:
 
     Args:
         images: (N, C, H, W), C of 1 or 3, any dtype.
-        columns: Images a row; by default the smallest square that holds them all.
+        columns: Images per row; by default the smallest square that holds them all.
 
     Returns:
         (C, rows * (H + 2) - 2, columns * (W + 2) - 2), of the dtype of the images. Empty places are black.

@@ -10,7 +10,7 @@ from gan_lightning.parts import find_class
 def load(path: str | Path) -> AdversarialModule:
     """Build the GAN that a checkpoint holds, whichever it is, in evaluation mode, on the CPU.
 
-    A checkpoint never makes code run: its classes, parts included, must be those of this package or be imported.
+    A checkpoint never runs code: its classes, including parts, must be this package's or already imported.
 
     Args:
         path: A checkpoint of a GAN.
@@ -23,5 +23,5 @@ def load(path: str | Path) -> AdversarialModule:
     try:
         kind = find_class(AdversarialModule, name)
     except ValueError as error:
-        raise ValueError(f"'{path}' holds a {name}, which cannot be made: {error}") from None
+        raise ValueError(f"'{path}' holds a {name}, which cannot be built: {error}") from None
     return kind.load_from_checkpoint(path)

@@ -18,7 +18,7 @@ Description = Mapping[str, Any]
 """A part in plain values, ``{"class_path": "R1", "init_args": {"weight": 1.0}}``; it may stand wherever a part may."""
 PACKAGE = "gan_lightning."
 OWN = ("gan_lightning.modules", "gan_lightning.stabilizers")
-"""What imports all classes of this package that a description may name."""
+"""Modules that import all classes of this package that a description may name."""
 
 
 class Part(nn.Module):
@@ -37,18 +37,18 @@ class Part(nn.Module):
         return {"class_path": name_of(type(self)), "init_args": plain(arguments)}
 
     def after(self, update: "Update") -> None:
-        """Move state, once an update of a player, of a loss or a stabilizer."""
+        """Change the state of a loss or a stabilizer, once per update of a player."""
 
     @classmethod
     def rebuild(cls, part: "Part | Description") -> Self:
-        """The part that is described, of a class that is imported: a description never makes code run.
+        """Build the part that is described, of a class that is imported: a description never runs code.
 
         Args:
             part: A description; a part of this class is returned as it is.
 
         Raises:
             TypeError: If it is neither, or arguments are missing or unknown.
-            ValueError: If no imported class has this name, or an argument is out of its range.
+            ValueError: If no imported class has its name, or an argument is out of its range.
         """
         if isinstance(part, cls):
             return part
@@ -67,7 +67,7 @@ class Part(nn.Module):
 
 
 def describe(kind: type[Part], **init_args: Any) -> Any:
-    """The description of a part that is not built yet, as a default of a constructor: it prints as YAML.
+    """The description of a part that is not built yet, for a constructor's default: it prints as YAML.
 
     Args:
         kind: The class.
@@ -80,7 +80,7 @@ def describe(kind: type[Part], **init_args: Any) -> Any:
 
 
 def plain(value: Any, name: str = "value") -> Any:
-    """Parts as their descriptions, also in lists; NumPy's values as Python's; plain values as they are.
+    """Turn parts into descriptions, also in lists, and NumPy's values into Python's; plain values stay.
 
     Raises:
         TypeError: If a checkpoint could not hold the value.
@@ -97,14 +97,14 @@ def plain(value: Any, name: str = "value") -> Any:
         value = value.value
     if value is not None and type(value) not in (bool, int, float, str):
         raise TypeError(
-            f"{name} must be a plain value (a number, a word, None, a list of these) or a part of the game, for a "
+            f"{name} must be a plain value (a number, a word, None, a list of these) or a part of the game, as a "
             f"checkpoint keeps it; got {value!r} of type {type(value).__name__}."
         )
     return value
 
 
 def rebuilt(value: Any) -> Any:
-    """Descriptions as parts, also in lists; anything else as it is."""
+    """Build the parts of descriptions, also in lists; anything else stays."""
     if isinstance(value, Mapping) and "class_path" in value:
         return Part.rebuild(value)
     return [rebuilt(item) for item in value] if isinstance(value, list) else value
@@ -123,15 +123,15 @@ def is_named(kind: type, name: str) -> bool:
 
 
 def find_class(base: type[T], name: str) -> type[T]:
-    """The class of a name, among those that are imported and derive from a base.
+    """Find the class that has a name, among those that are imported and derive from a base.
 
     Args:
         base: What it must derive from.
-        name: As :func:`name_of` gives it, or with the whole path. A user's class is also found by its last name, for
-            it may have been defined in another module, such as ``__main__``.
+        name: As :func:`name_of` gives it, or with the whole path. A user's class is also found by its bare name,
+            as it may have been defined in another module, such as ``__main__``.
 
     Raises:
-        ValueError: If there is none, or several.
+        ValueError: If no class has this name, or several have.
     """
     for package in OWN:  # which may not have been imported yet
         import_module(package)
@@ -140,7 +140,7 @@ def find_class(base: type[T], name: str) -> type[T]:
     found = exact or [kind for kind in kinds.values() if is_named(kind, name)]
     if len(found) > 1:
         paths = ", ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in found)
-        raise ValueError(f"'{name}' may be each of {paths}. Give them different names.")
+        raise ValueError(f"Several classes are named '{name}': {paths}. Give them different names.")
     if not found:
         raise ValueError(
             f"There is no {base.__name__} '{name}' among the classes that are imported: {_listed(names_of(base))}. "

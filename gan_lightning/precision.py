@@ -19,7 +19,7 @@ def check_precision(precision: str) -> None:
     if precision not in PRECISIONS:
         raise ValueError(
             f"precision '{precision}' keeps weights in 16 bits or less, where small steps, such as those of the moving "
-            f"average, vanish. Use one of {', '.join(PRECISIONS)}: the mixed ones compute in 16 bits as well."
+            f"average, vanish. Use one of {', '.join(PRECISIONS)}: the mixed ones compute in 16 bits, too."
         )
 
 
@@ -34,7 +34,7 @@ def full_precision(device: torch.device, eager: bool = False) -> Iterator[None]:
 
     Args:
         device: Where the tensors are.
-        eager: Whether compiled networks run as if they were not: compiled code has no second backward pass.
+        eager: Whether compiled networks run uncompiled: compiled code has no second backward pass.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.autocast(device.type, enabled=False))
@@ -47,7 +47,7 @@ def full_precision(device: torch.device, eager: bool = False) -> Iterator[None]:
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Turn TF32 off in convolutions and matrix products, and then back to what it was."""
+    """Turn TF32 off in convolutions and matrix products, and restore it afterwards."""
     switches = _tf32_switches()
     before = [getattr(owner, name) for owner, name, _ in switches]
     for owner, name, off in switches:

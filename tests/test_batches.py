@@ -86,6 +86,8 @@ def test_labels_that_name_no_class_are_refused(labels: Any, kind: type[Exception
 def test_an_unconditional_gan_takes_any_labels() -> None:
     attributes = torch.rand(6, 40)
     assert read_labels(attributes, IMAGES, 0) is attributes
+    for no_labels in (None, ["a.png"] * 6, {"id": 3}, torch.tensor(0)):  # what comes beside images and is no label
+        assert read_labels(no_labels, IMAGES, 0).equal(torch.zeros(6, dtype=torch.int64))
 
 
 @pytest.mark.filterwarnings("error")

@@ -78,7 +78,7 @@ class GANCLI(LightningCLI):
         )
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        """Say of Lightning's own options what they mean here."""
+        """Say what Lightning's own options mean here."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         for action in parser._actions:
             action.help = HELP.get(action.dest, action.help)
@@ -86,7 +86,7 @@ class GANCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks that every run has, and let the data decide the shape and the classes."""
-        parser.add_argument("--run_name", type=str | None, help="Of the run directory; default: GAN, date and time.")
+        parser.add_argument("--run_name", type=str | None, help="Name of the run directory; default: GAN and time.")
         parser.add_argument(
             "--init_from", type=str | None, help="A checkpoint whose weights a new run starts from, as far as they fit."
         )
@@ -101,11 +101,11 @@ class GANCLI(LightningCLI):
         try:
             return data_decide(name, data) if name in self.config[self.subcommand].model.init_args else None
         except (ValueError, TypeError, OSError) as error:
-            self._data_error = error  # jsonargparse would tell it in its own words
+            self._data_error = error  # jsonargparse would rephrase it
             raise
 
     def _parse_ckpt_path(self) -> None:
-        """Find the checkpoint that is asked for, check it, and let it say what the GAN looks like."""
+        """Find and check the checkpoint of --ckpt_path, and take the arguments of the GAN from it."""
         config = self.config[self.config.subcommand]
         if not isinstance(config.trainer, Namespace):
             raise TypeError(f"trainer must hold options by name, such as max_steps: 1000, got {config.trainer}.")
@@ -137,12 +137,12 @@ class GANCLI(LightningCLI):
             raise ValueError(f"{command} needs --ckpt_path: last, best, or the path of a checkpoint.")
         if config.init_from is not None and (command != "fit" or config.ckpt_path is not None):
             raise ValueError(
-                "--init_from starts a new run of fit from the weights of another; leave out --ckpt_path, which goes on "
-                "with a run."
+                "--init_from starts a new run of fit from the weights of another; leave out --ckpt_path, which resumes "
+                "a run."
             )
 
     def _find_checkpoint(self, config: Namespace, root: Path, model: type) -> None:
-        """Replace "last" or "best" by that checkpoint of the newest run; ``fit`` starts afresh where there is none."""
+        """Replace "last" or "best" by that checkpoint of the newest run; without one, ``fit`` begins a new run."""
         which, resumes = config.ckpt_path, self.config.subcommand == "fit"
         found = find_checkpoint(root, config.run_name, which, model)
         run = root / config.run_name if config.run_name else None
@@ -151,7 +151,7 @@ class GANCLI(LightningCLI):
             self._resumed_run = found.parents[1] if resumes else None
             return
         others = checkpoints_in(run) if run else []
-        instead = f", but {', '.join(others)}" if others else ""
+        instead = f", only {', '.join(others)}" if others else ""
         if not resumes or which == "best" or others:
             raise FileNotFoundError(
                 f"There is no '{which}' checkpoint of {model.__name__} in {run or root}{instead}. "
@@ -162,7 +162,7 @@ class GANCLI(LightningCLI):
         self._resumed_run = run if run and run.is_dir() else None  # it may have ended before it saved anything
 
     def before_instantiate_classes(self) -> None:
-        """Choose the run directory and send there all that is written."""
+        """Choose the run directory and have all output go there."""
         config = self.config[self.subcommand]
         self._take_run_directory(config)
         if config.trainer.strategy == "auto" and _processes(config.trainer) > 1:
@@ -175,16 +175,13 @@ class GANCLI(LightningCLI):
         for logger in loggers:
             if isinstance(logger, Namespace):
                 adapt_logger(logger, self.run_directory)
-        for callback in config.trainer.callbacks or []:
-            if "BatchSizeFinder" in str(callback):  # Lightning would change the batches of a GAN
-                raise ValueError("BatchSizeFinder")
-        if config.trainer.enable_progress_bar is False:  # Lightning refuses this beside a bar of one's own
+        if config.trainer.enable_progress_bar is False:  # Lightning refuses this with a custom bar
             config.trainer.enable_progress_bar, config.progress.refresh_rate = True, 0
         cache = str(Path(config.trainer.default_root_dir) / "cache")
         config.evaluation.cache_dir = config.evaluation.cache_dir or cache
 
     def _take_run_directory(self, config: Namespace) -> None:
-        """Take up the run that goes on, or make a directory for a new one."""
+        """Take the directory of a resumed run, or make one for a new run."""
         root = Path(config.trainer.default_root_dir)
         name: str | None = config.run_name
         gan = str(config.model.class_path).rpartition(".")[2].lower()
@@ -199,20 +196,20 @@ class GANCLI(LightningCLI):
         self._surroundings.enter_context(held(self.run_directory))
 
     def instantiate_classes(self) -> None:
-        """Make data, GAN and trainer; what data cannot tell is their own error."""
+        """Build data, GAN and trainer; errors of the data are raised as they are."""
         try:
             super().instantiate_classes()
         except ValueError as error:
             raise self._data_error or error from None
 
     def before_fit(self) -> None:
-        """Start from the weights of another run, if that is asked for."""
+        """Start from the weights of another run, if --init_from names it."""
         path = self._get(self.config, "init_from")
         if path is not None:
             rank_zero_only(print)(start_from(self.model, path))
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run a command; one that is interrupted says how to go on."""
+        """Run a command; if it is interrupted, say how to resume."""
         try:
             super()._run_subcommand(subcommand)
         except (SystemExit, KeyboardInterrupt):
@@ -220,21 +217,21 @@ class GANCLI(LightningCLI):
             if subcommand == "fit" and last.exists():
                 root = self._get(self.config, "trainer").default_root_dir
                 rank_zero_only(print)(
-                    f"The run is in {self.run_directory}. Go on with it: gan-lightning fit --config "
+                    f"The run is in {self.run_directory}. Resume it with: gan-lightning fit --config "
                     f"{quote(f'{self.run_directory}/config.yaml')} --trainer.default_root_dir {quote(root)} --run_name "
                     f"{quote(self.run_directory.name)} --ckpt_path last"
                 )
             raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer, whose root is the run directory; the configuration learns what the data decided."""
+        """Build the trainer, whose root is the run directory; the configuration records what the data decided."""
         init_args = self.config[self.subcommand].model.init_args
         for name in (name for name in LINKED if name in init_args):
             asked, decided = init_args[name], self.model.hparams[name]
             default = arguments_of(type(self.model))[name].default
             if asked not in (None, default) and _listed(asked) != _listed(decided):
                 raise ValueError(
-                    f"--model.{name} is {asked}, but the data say {decided}: leave it out, it follows from the data."
+                    f"--model.{name} is {asked}, but the data say {decided}: leave it out; the data decide."
                 )
             init_args[name] = decided
         return super().instantiate_trainer(default_root_dir=str(self.run_directory), **kwargs)
@@ -286,7 +283,7 @@ class GANCLI(LightningCLI):
 
 
 def _processes(trainer: Namespace) -> int:
-    """How many processes Lightning makes of these options and of what the machine and its scheduler say."""
+    """How many processes Lightning starts, given these options, the machine and its scheduler."""
     options: dict[str, Any] = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
     return Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False).world_size
 

@@ -14,8 +14,8 @@ from gan_lightning.images import write_bytes
 class SaveConfig(SaveConfigCallback):
     """Writes ``config.yaml`` into the run directory and hands the whole configuration to the loggers.
 
-    It does so once a training has taken a step: one that cannot begin, or go on, leaves everything as it was. The
-    parser is not kept, for it cannot be sent to other processes.
+    It does so after the first training step: a run that cannot begin or resume leaves everything as it was. The
+    parser is not kept, because it cannot be sent to other processes.
     """
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
@@ -25,7 +25,7 @@ class SaveConfig(SaveConfigCallback):
         super().__init__(None, None, **kwargs)  # type: ignore[arg-type]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Nothing yet."""
+        """Write nothing yet."""
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         """Write, the first time."""
@@ -36,7 +36,7 @@ class SaveConfig(SaveConfigCallback):
                 logger.log_hyperparams(self._options)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write, unless it is a validation within a training."""
+        """Write, unless this is a validation during training."""
         if not trainer.sanity_checking and trainer.state.fn != TrainerFn.FITTING:
             self.on_train_batch_end(trainer)
 

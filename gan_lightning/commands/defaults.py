@@ -37,10 +37,10 @@ CALLBACKS: dict[str, type[Callback]] = {
 """The callbacks of every run, by the name of their options."""
 
 HELP = {
-    "config": "A configuration of the package by its name, such as data/mnist, or a file; later ones win.",
-    "ckpt_path": "The checkpoint to go on from or to use: last, best, or a path.",
+    "config": "A file, or the name of a configuration of the package, such as data/mnist; later ones win.",
+    "ckpt_path": "The checkpoint to resume from or to use: last, best, or a path.",
 }
 """Of options that Lightning adds."""
 NOT_EVALUATED = (
-    "no validation yet (trainer.val_check_interval), no samples (evaluation.num_samples), or features of other data"
+    "no validation yet (trainer.val_check_interval), no samples (evaluation.num_samples), or features for other data"
 )

@@ -1,4 +1,4 @@
-"""What the data decide of a GAN."""
+"""What the data decide about a GAN."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from gan_lightning.batches import read_batch
 def data_decide(name: str, data: LightningDataModule) -> Any:
     """An argument of a GAN that the data decide.
 
-    A data module of the user's may know it late, once it is set up, or not at all: then its first batch tells.
+    A user's data module may know it only once it is set up, or not at all; a shape is then read from a batch.
 
     Args:
         name: "image_shape", (C, H, W), or "num_classes", 0 for data without labels.
         data: The data module.
 
     Raises:
-        ValueError: If nothing tells.
+        ValueError: If the number of classes is unknown.
     """
     if getattr(data, name, None) is None:
         data.prepare_data()

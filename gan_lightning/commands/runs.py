@@ -1,4 +1,4 @@
-"""Run directories: each run has one of its own, and has it alone."""
+"""Run directories: each run has its own, and locks it."""
 
 import contextlib
 import itertools
@@ -19,9 +19,9 @@ except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 VARIABLE = "GAN_LIGHTNING_RUN"
-"""Tells processes that Lightning starts which directory the first one has taken."""
+"""Tells the processes that Lightning starts which directory the first one has taken."""
 LONGEST = 200
-"""Bytes of a name; file systems take 255, and files have names of their own."""
+"""Bytes of a name; file systems take 255, and some names are extended."""
 
 
 def check_root(root: str) -> Path:
@@ -33,7 +33,7 @@ def check_root(root: str) -> Path:
     if "://" in root:
         raise ValueError(
             f"--trainer.default_root_dir is '{root}', but runs are kept on a file system: give a folder, and copy the "
-            "run when it is done."
+            "run when it has finished."
         )
     return Path(root)
 
@@ -55,12 +55,12 @@ def check_name(name: str) -> str:
 def take(root: Path, name: str, or_another: bool) -> Path:
     """Make a directory for a new run.
 
-    Only the first process makes it; the others are told, or mean the same by the same name.
+    Only the first process makes it; the others are told it, or find it by the same name.
 
     Args:
         root: The folder of all runs.
         name: Of the run.
-        or_another: Whether to number the name where it is taken, as default names are.
+        or_another: Whether to append a number to a name that is taken, as for default names.
 
     Raises:
         FileExistsError: If the name is taken.
@@ -74,12 +74,12 @@ def take(root: Path, name: str, or_another: bool) -> Path:
         except FileExistsError:
             if not or_another:
                 raise FileExistsError(
-                    f"The run directory '{directory}' exists. Choose another --run_name, or go on with that run by "
+                    f"The run directory '{directory}' exists. Choose another --run_name, or resume that run with "
                     "--ckpt_path last."
                 ) from None
         except OSError as error:
             raise OSError(
-                f"The run directory cannot be made: {error}. Choose another --trainer.default_root_dir."
+                f"The run directory cannot be created: {error}. Choose another --trainer.default_root_dir."
             ) from error
         else:
             break
@@ -88,18 +88,18 @@ def take(root: Path, name: str, or_another: bool) -> Path:
 
 
 def new_name(*words: str) -> str:
-    """A name of words and the time."""
+    """A name made of words and the time."""
     return "-".join([*words, time.strftime("%Y%m%d-%H%M%S")])
 
 
 @contextmanager
 def held(directory: Path) -> Iterator[None]:
-    """Keep other processes from training in a run directory; leave none behind that is empty.
+    """Keep other processes from training in a run directory; remove it if it stays empty.
 
-    The kernel forgets the lock of a process that is killed.
+    The kernel releases the lock of a process that is killed.
 
     Raises:
-        BlockingIOError: If another process trains there.
+        BlockingIOError: If another process is training there.
     """
     if not _is_first():
         yield
@@ -125,7 +125,7 @@ def _lock(directory: Path) -> None:
         fcntl.flock(_locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BlockingIOError(
-            f"Another process trains in '{directory}'. Wait until it has ended, or choose another --run_name."
+            f"Another process is training in '{directory}'. Wait until it has ended, or choose another --run_name."
         ) from None
     except OSError:  # a file system without locks
         return
@@ -147,7 +147,7 @@ def find_checkpoint(root: Path, name: str | None, which: str, gan: type) -> Path
         root: The folder of all runs.
         name: Of the run; None for the one of this GAN whose checkpoint is the newest.
         which: "last" or "best".
-        gan: The class that the checkpoint must be of, where no name is given.
+        gan: The class that the checkpoint must be of if no name is given.
     """
     runs = [root / name] if name is not None else list(root.iterdir()) if root.is_dir() else []
     paths = [path for run in runs if (path := run / "checkpoints" / f"{which}.ckpt").is_file()]

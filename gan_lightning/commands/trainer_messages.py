@@ -28,7 +28,6 @@ CURES = {
     "averages the generator.",
     r"learning rate finder": "LearningRateFinder needs a single optimizer, and a GAN has two; nor do the losses of a "
     "game show a good learning rate. Give --model.lr.",
-    r"BatchSizeFinder": "BatchSizeFinder is not for GANs, whose batches are the data's own: give --data.batch_size.",
     r"Interval\.step": "The callback Timer is not for the command: give --trainer.max_time DD:HH:MM:SS.",
     r"barebones=True": "--trainer.barebones forbids loggers, checkpoints and the progress bar, which every run has: "
     "leave it out.",
@@ -110,6 +109,8 @@ def check_trainer(options: Namespace) -> None:
     Raises:
         ValueError: If one holds nothing, or is 0 where Lightning divides by it.
     """
+    if "BatchSizeFinder" in str(options.get("callbacks")):  # Lightning would run it, and change the order of the images
+        raise ValueError("BatchSizeFinder is not for GANs: give --data.batch_size.")
     for name, value in options.as_dict().items():
         if value is None and name in OPTIONS and not _may_be_none(name):
             raise ValueError(f"--trainer.{name} holds nothing. Leave it out, or give a value.")

@@ -10,7 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 def log_at_updates(trainer: Trainer) -> None:
     """Let all loggers log what is measured after n updates of G at step n; Lightning's own axis says n - 1.
 
-    When training begins, loggers that have a ``forget_after(step)`` are told from where it goes on.
+    When training begins, loggers that have a ``forget_after(step)`` are told the step that it continues from.
 
     Args:
         trainer: One whose module has ``updates``, in ``setup``.
@@ -21,7 +21,7 @@ def log_at_updates(trainer: Trainer) -> None:
 
 
 class _UpdatesConnector(_LoggerConnector):
-    """Lightning's own, but for the step."""
+    """Lightning's own, except for the step."""
 
     begins = False
 
@@ -35,7 +35,7 @@ class _UpdatesConnector(_LoggerConnector):
         super().on_batch_start(batch, dataloader_idx)
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """Log at the updates that were made, unless a step is named."""
+        """Log at the number of updates made, unless a step is given."""
         if metrics and step is None and "step" not in metrics:
             step = self.trainer.lightning_module.updates  # type: ignore[assignment]
             metrics = {"epoch": self.trainer.current_epoch, **metrics}

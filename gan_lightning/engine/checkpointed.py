@@ -1,4 +1,4 @@
-"""Modules whose checkpoints make them again."""
+"""Modules that can be rebuilt from their checkpoints."""
 
 import inspect
 from pathlib import Path
@@ -19,14 +19,14 @@ from gan_lightning.engine.seeds import RunSeed
 from gan_lightning.parts import Part, is_named, name_of, plain
 
 COUNTER = "images_seen"
-"""The tensor that a new run has of its own."""
+"""The tensor that a new run does not take over."""
 
 
 class CheckpointedModule(LightningModule):
     """A module whose checkpoints name its class and hold the arguments of its outermost constructor.
 
-    The arguments are recorded in ``__new__``, because the command line's own record lacks the ones that it links to the
-    data. Networks that are no parts are left out: who loads the checkpoint passes them again.
+    The arguments are recorded in ``__new__``, because the command line's own record lacks those that it links to the
+    data. Networks that are not parts are left out, and must be passed again when the checkpoint is loaded.
 
     Attributes:
         adjustable: Arguments that a resumed run may change, because they change neither the networks nor the order of
@@ -56,7 +56,7 @@ class CheckpointedModule(LightningModule):
 
     @property
     def updates(self) -> int:
-        """Updates of G that the weights have had: in this run, or before the checkpoint that they are from."""
+        """Updates of G that the weights have had: in this run, or up to the checkpoint that they are from."""
         return self._loaded_updates if self._trainer is None else max(self._trainer.global_step, self._loaded_updates)
 
     @property
@@ -64,7 +64,7 @@ class CheckpointedModule(LightningModule):
         return getattr(getattr(self._trainer, "datamodule", None), "order", None)
 
     def setup(self, stage: str) -> None:
-        """Log at updates, see to it that files are written whole, and for a training count anew and choose a seed."""
+        """Log at updates, have checkpoints written whole, and for training count from 0 and choose a seed."""
         log_at_updates(self.trainer)
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             self.trainer.strategy.checkpoint_io = AtomicCheckpointIO()
@@ -77,7 +77,7 @@ class CheckpointedModule(LightningModule):
         self._seed.forget()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let the checkpoint know its class, its seed and its data."""
+        """Record the class, the seed and the data."""
         checkpoint["gan"] = name_of(type(self))
         checkpoint["gan_format"] = FORMAT
         checkpoint.setdefault("hyper_parameters", {})
@@ -88,8 +88,8 @@ class CheckpointedModule(LightningModule):
         """Bring a checkpoint of an earlier version up to date, and refuse one that this module cannot go on with.
 
         Raises:
-            ValueError: If it is of another class, its tensors do not fit, or a training that is resumed would change
-                its networks or the order of its images.
+            ValueError: If it is of another class, its tensors do not fit, or a resumed training would change its
+                networks or the order of its images.
         """
         self._check_class(checkpoint)
         update_format(checkpoint)
@@ -106,7 +106,7 @@ class CheckpointedModule(LightningModule):
         if not is_named(cls, checkpoint.get("gan", "")):
             raise ValueError(
                 f"This is a checkpoint of {checkpoint.get('gan', 'something else')}, not of {cls.__name__}: "
-                "name its own class, or use gan_lightning.load, which finds it."
+                "use that class, or gan_lightning.load, which finds it."
             )
 
     @classmethod
@@ -122,9 +122,9 @@ class CheckpointedModule(LightningModule):
         """Build the GAN that a checkpoint holds, in evaluation mode.
 
         Args:
-            checkpoint_path: A file that this very class saved.
+            checkpoint_path: A file that this class saved.
             map_location: Where to put it; by default on the CPU.
-            hparams_file: Not taken: the checkpoint has the arguments.
+            hparams_file: Must be None: the checkpoint has the arguments.
             strict: Whether every tensor must be there and fit; otherwise those that fit are taken.
             weights_only: Must be True: no code is loaded.
             kwargs: Override arguments of the constructor.
@@ -132,12 +132,12 @@ class CheckpointedModule(LightningModule):
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged, unsafe, or of another class, or its tensors do not fit.
-            TypeError: If it lacks networks that were no parts: pass them by keyword.
+            TypeError: If it lacks networks that are not parts: pass them by keyword.
         """
         if hparams_file is not None or not weights_only:
             raise ValueError(
                 "A checkpoint holds its own arguments and no code: leave out hparams_file and weights_only, and pass "
-                "arguments to change by keyword."
+                "changed arguments by keyword."
             )
         checkpoint = read_checkpoint(checkpoint_path)
         cls._check_class(checkpoint)
@@ -146,8 +146,8 @@ class CheckpointedModule(LightningModule):
         needed = [p.name for p in own if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
         if missing := [name for name in needed if name not in arguments]:
             raise TypeError(
-                f"'{checkpoint_path}' does not hold {' and '.join(missing)} of {cls.__name__}: networks that are no "
-                f"parts (gan_lightning.parts) are not kept. Pass them: {cls.__name__}.load_from_checkpoint(path, "
+                f"'{checkpoint_path}' does not hold {' and '.join(missing)} of {cls.__name__}: networks that are not "
+                f"parts (gan_lightning.parts) are not saved. Pass them: {cls.__name__}.load_from_checkpoint(path, "
                 f"{missing[0]}=...)."
             )
         gan = cls(**arguments)
@@ -170,6 +170,6 @@ def start_from(module: nn.Module, path: str) -> str:
     differences = [words for words in take_state(module, state) if COUNTER not in words]
     fitting = len(state) - sum("is missing" not in words for words in differences)
     if not fitting:
-        raise ValueError(f"Nothing in '{path}', of {checkpoint['gan']}, fits {type(module).__name__}.")
+        raise ValueError(f"Nothing in '{path}', a checkpoint of {checkpoint['gan']}, fits {type(module).__name__}.")
     report = f"Started from {path}: {fitting} of {len(state)} tensors of {checkpoint['gan']} fit."
     return f"{report} Those that do not: {some(differences)}." if differences else report

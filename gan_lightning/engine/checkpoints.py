@@ -1,4 +1,4 @@
-"""Files of checkpoints: tensors and plain values alone, never code; written whole, and read only if undamaged."""
+"""Files of checkpoints: tensors and plain values only, never code; written whole, and read only if undamaged."""
 
 import os
 import pickle
@@ -39,7 +39,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             loaded, so it is refused), was not saved by a GAN of this package, or has weights that are not finite.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no checkpoint at '{path}'. A run keeps its own below <run>/checkpoints/.")
+        raise FileNotFoundError(f"There is no checkpoint at '{path}'. Those of a run are in <run>/checkpoints/.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         damaged = zipfile.ZipFile(path).testzip() if zipfile.is_zipfile(path) else None  # torch skips the checksums
@@ -58,7 +58,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def check_entries(checkpoint: Any, path: str | Path) -> None:
-    """Refuse what is no checkpoint of a GAN, or not a whole and sound one.
+    """Refuse what is not a checkpoint of a GAN, or is incomplete or broken.
 
     Raises:
         ValueError: If an entry is missing or of another type, or a weight is not finite.
@@ -71,7 +71,7 @@ def check_entries(checkpoint: Any, path: str | Path) -> None:
     wrong += [f"state_dict.{name}" for name, value in tensors.items() if not isinstance(value, Tensor)]
     if wrong:
         raise ValueError(
-            f"The checkpoint '{path}' is not whole. Missing or of the wrong type: {some(wrong)}. Use another "
+            f"The checkpoint '{path}' is incomplete. Missing or of the wrong type: {some(wrong)}. Use another "
             "checkpoint of the run."
         )
     broken = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
@@ -94,10 +94,10 @@ class CheckpointError(OSError):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it: whenever a run is killed, there is a whole one.
+    """Writes a checkpoint beside its place and renames it: a run that is killed at any time leaves a whole one.
 
     Lightning writes to the system's temporary folder and moves the file from there. Where that is another file system,
-    as on most clusters, to move is to copy: a kill or a full disk in between damages the checkpoint that was there.
+    as on most clusters, moving means copying: a kill or a full disk in between damages the checkpoint that was there.
     """
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             previous = "The previous one is unharmed. " if place.exists() else ""
             raise CheckpointError(
                 f"The checkpoint '{place}' could not be written: {error}. {previous}Make room, or choose another "
-                "--trainer.default_root_dir; then go on by --ckpt_path last."
+                "--trainer.default_root_dir; then resume with --ckpt_path last."
             ) from error
         finally:
             temporary.unlink(missing_ok=True)

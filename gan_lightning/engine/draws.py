@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 
 def counted_seed(*counters: int) -> int:
-    """Hash counters (a step, a rank ...) and the seed of ``seed_everything`` to 63 bits: neighbours are unrelated.
+    """Hash counters (a step, a rank ...) and the seed of ``seed_everything`` to 63 bits, unrelated for neighbours.
 
     Example:
         >>> counted_seed(0, 1) == counted_seed(0, 1), counted_seed(0, 1) == counted_seed(1, 0)
@@ -24,7 +24,7 @@ class SharedDraws:
 
     The k-th draw since :meth:`begin` is a function of (seed, counters, k) and of the size of the whole batch. Image i
     of the whole batch therefore meets the same numbers on one process and on several, where process r holds
-    [r::world_size] of the batch, and each of its micro-batches an equal run of that.
+    [r::world_size] of the batch, and each of its micro-batches an equal, contiguous part of that.
 
     Example:
         >>> draws = SharedDraws()
@@ -50,7 +50,7 @@ class SharedDraws:
         """Begin an update, or one of its micro-batches.
 
         Args:
-            counters: What tells the update from all others, such as (step, number).
+            counters: What distinguishes the update from all others, such as (step, number).
             device: Where to draw.
             rank: Number of this process, in [0, world_size).
             world_size: Number of processes.
@@ -67,7 +67,7 @@ class SharedDraws:
         """This part of what ``draw(number, generator)`` makes for the whole batch.
 
         Args:
-            count: Images of this part, as many as of each other.
+            count: Images of this part, as many as in each other part.
             draw: Draws (number, ...) from the generator, on its device.
 
         Returns:
@@ -93,7 +93,7 @@ class SharedDraws:
     def fill_like(self, images: Tensor, fill: Callable[..., Tensor]) -> Tensor:
         """Noise for images of this part: each image has a seed of its own.
 
-        What is as large as images is not drawn for the whole batch: each of n processes would draw n times its share.
+        Such noise is not drawn for the whole batch, as each of n processes would draw n times its share.
 
         Args:
             images: (count, ...), as many as in each other part.
@@ -114,7 +114,7 @@ class SharedDraws:
 
 
 def seed_default_generators(seed: int, device: torch.device) -> None:
-    """Seed what networks draw from by default, on the CPU and on a device.
+    """Seed torch's own generators, of the CPU and of a device, from which networks draw.
 
     ``torch.manual_seed`` would also queue a call for each kind of device that is not in use: 1 ms a step, and memory
     that is never freed.

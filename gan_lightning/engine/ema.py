@@ -5,13 +5,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 SINGULAR_VECTORS = ("_u", "_v")
-"""Buffers of spectral norm: an average of unit vectors is none."""
+"""Buffers of spectral norm: an average of unit vectors is not one."""
 
 
 class MovingAverage:
-    """Moves a copy of a network towards it: weights and buffers are averaged, integers and singular vectors copied.
+    """Moves a copy of a network towards it: averages its weights and buffers, copies integers and singular vectors.
 
-    It holds on to the tensors of both, which must stay the same.
+    It keeps references to the tensors of both, which must not be replaced.
 
     Args:
         average: A copy of the network, changed in place.

@@ -28,7 +28,7 @@ def update_format(checkpoint: dict[str, Any]) -> None:
     """
     found = checkpoint.get("gan_format", 1)
     if found > FORMAT:
-        raise ValueError(f"The checkpoint has format {found}, this version knows up to {FORMAT}: update gan-lightning.")
+        raise ValueError(f"The checkpoint has format {found}, this version reads up to {FORMAT}: update gan-lightning.")
     if found == 1:
         hyper_parameters = checkpoint.get("hyper_parameters", {})
         checkpoint["hyper_parameters"] = _second(checkpoint["gan"], hyper_parameters)

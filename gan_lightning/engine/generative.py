@@ -27,7 +27,7 @@ class GenerativeModule(CheckpointedModule):
         generator: ``G(latents, labels)`` maps (N, latent_dim) to images (N, C, H, W) in [-1, 1].
         latent_dim: Features of a latent.
         prior: Latents are drawn from N(0, I), "normal", or U(-1, 1), "uniform".
-        ema_decay: Decay a step of the moving average of the generator, in [0, 1); 0 for none.
+        ema_decay: Decay per step of the moving average of the generator, in [0, 1); 0 for none.
 
     Attributes:
         num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
@@ -62,7 +62,7 @@ class GenerativeModule(CheckpointedModule):
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Images and labels of a training batch in any form that :func:`~gan_lightning.batches.read_batch` knows.
 
-        The values of a run's first batch are looked at; to look at each would hold an accelerator up.
+        Only the values of a run's first batch are checked: checking each would stall an accelerator.
 
         Returns:
             images: (N, C, H, W), float in [-1, 1].
@@ -138,8 +138,8 @@ class GenerativeModule(CheckpointedModule):
         Args:
             n: How many.
             labels: What to draw, for a conditional GAN: one class, or several that are repeated in turn; by default
-                each image gets a class at random.
-            seed: Makes the images a function of it, on any device; by default torch's own generator is used.
+                each image gets a random class.
+            seed: Of the images, the same on any device; by default torch's own generator is used.
 
         Returns:
             (n, C, H, W) in [-1, 1], on the module's device.
@@ -156,7 +156,7 @@ class GenerativeModule(CheckpointedModule):
         seed: int | None = None,
         batch_size: int = SAMPLING_BATCH,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images of :meth:`sample` in batches, with their classes: as many as one likes in little memory.
+        """The images of :meth:`sample` in batches, with their classes: any number in little memory.
 
         Args:
             n: How many.
@@ -190,7 +190,7 @@ class GenerativeModule(CheckpointedModule):
         return torch.cat([self.forward(*batch) for batch in zip(parts, classes, strict=True)])
 
     def sample_labels(self, n: int, labels: int | Sequence[int] | Tensor | None, generator: torch.Generator) -> Tensor:
-        """The classes of n samples, (n,) int64 on the module's device: as asked for or random; 0 if unconditional."""
+        """The classes of n samples, (n,) int64 on the module's device: as given or random; 0 if unconditional."""
         if labels is None:
             return torch.randint(max(self.num_classes, 1), (n,), generator=generator).to(self.device)
         if not self.num_classes:
@@ -208,10 +208,10 @@ class GenerativeModule(CheckpointedModule):
         return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Nothing: evaluation is a callback's, which sees the same batch."""
+        """Do nothing: a callback evaluates on the same batch."""
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Nothing: evaluation is a callback's, which sees the same batch."""
+        """Do nothing: a callback evaluates on the same batch."""
 
     def on_predict_start(self) -> None:
         """Begin to count samples."""

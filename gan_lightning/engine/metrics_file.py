@@ -1,4 +1,4 @@
-"""MetricsFile."""
+"""A CSV logger that a resumed run continues."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 class _AppendingWriter(ExperimentWriter):
-    """Goes on with a file that is there, and replaces it as a whole or not at all; Lightning's deletes it."""
+    """Continues an existing file, and replaces it as a whole or not at all; Lightning's writer deletes it."""
 
     _resumed_at: int | None = None
 
@@ -34,14 +34,14 @@ class _AppendingWriter(ExperimentWriter):
                 self.metrics_keys = next(csv.reader(file), [])
 
     def log_metrics(self, metrics_dict: dict[str, Any], step: int | None = None) -> None:
-        """Record a row; it replaces what a run logged at the step from which it was resumed, and logs again."""
+        """Record a row; at the step that a run resumed from, it replaces earlier values of the same metrics."""
         if step is not None and step == self._resumed_at:
             again = metrics_dict.keys() - {"epoch"}
             self._keep(lambda row: _step(row) != step or not any(row.get(key) for key in again))
         super().log_metrics(metrics_dict, step)
 
     def forget_after(self, step: int) -> None:
-        """Drop the rows beyond a step, and those without a readable one."""
+        """Drop the rows beyond a step, and those whose step is not readable."""
         self._resumed_at = step
         self._keep(lambda row: _step(row) <= step)
 
@@ -77,10 +77,10 @@ class _AppendingWriter(ExperimentWriter):
 
 
 class MetricsFile(CSVLogger):
-    """Logs to ``<save_dir>/metrics.csv`` at once.
+    """Logs to ``<save_dir>/metrics.csv`` immediately.
 
-    A run that is resumed goes on with the file: rows that were logged after its checkpoint was saved are dropped, for
-    they come again, and so is a last row that a kill left incomplete.
+    A resumed run continues the file: rows that were logged after its checkpoint was saved are dropped, because they
+    will be logged again, and so is a last row that a kill left incomplete.
 
     Args:
         save_dir: The run directory.
@@ -98,7 +98,7 @@ class MetricsFile(CSVLogger):
 
     @rank_zero_only
     def forget_after(self, step: int) -> None:
-        """Drop the rows of steps beyond the one from which training goes on.
+        """Drop the rows of steps beyond the one that training continues from.
 
         Args:
             step: Updates of G, at least 0.
@@ -116,7 +116,7 @@ class MetricsFile(CSVLogger):
 
 
 def _step(row: Row) -> float:
-    """NaN where there is none."""
+    """The step of a row; NaN if it has none."""
     try:
         return float(row.get("step") or "nan")
     except ValueError:

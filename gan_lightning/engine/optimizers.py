@@ -27,17 +27,17 @@ LR_SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda progress: 1.0 - progress,
     "cosine": lambda progress: (1.0 + math.cos(math.pi * progress)) / 2,
 }
-"""The factor of a learning rate, by name, as a function of the part of training that is done, in [0, 1]."""
+"""Factors of the learning rate by name, as functions of the fraction of training that is done, in [0, 1]."""
 
 
 class PlayerOptimizer(Part, ABC):
-    """How one player learns. A subclass names a torch optimizer as ``kind`` and takes its arguments, with these behind.
+    """How one player learns. A subclass names a torch optimizer as ``kind`` and takes its arguments, then these.
 
     Args:
-        lr: Learning rate of this player; None for the GAN's ``lr``, which is one for both.
+        lr: Learning rate of this player; None for the GAN's ``lr``, shared by both.
         lr_schedule: Factor of the learning rate over the run: "constant", "linear" to 0, or "cosine" to 0.
         warmup_steps: Updates of G in which the learning rate rises linearly from 0, at least 0.
-        clip_norm: Largest norm of the player's gradient, above which it is scaled down; None for any.
+        clip_norm: Largest norm of the player's gradient, above which it is scaled down; None for no limit.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -64,7 +64,7 @@ class PlayerOptimizer(Part, ABC):
 
     @property
     def takes_betas(self) -> bool:
-        """Whether the GAN's ``betas`` are used: by an optimizer that has betas and names none."""
+        """Whether the GAN's ``betas`` are used: by an optimizer that takes betas and sets none."""
         return getattr(self, "betas", ()) is None
 
     def arguments(self, betas: tuple[float, float] | None) -> dict[str, Any]:
@@ -91,23 +91,23 @@ class PlayerOptimizer(Part, ABC):
         arguments = self.arguments(betas)
         if "fused" in inspect.signature(self.kind).parameters:
             arguments.setdefault("fused", fused)
-        # Plain values, for they are in the optimizer's state, and this in the checkpoint.
+        # Plain values, because the optimizer's state holds them, and the checkpoint that.
         return self.kind(groups, **plain({"lr": lr if self.lr is None else self.lr, **arguments}))
 
     @property
     def changes_lr(self) -> bool:
-        """Whether the learning rate is another one later."""
+        """Whether the learning rate changes during training."""
         return self.lr_schedule != "constant" or self.warmup_steps > 0
 
     def schedule(self, optimizer: torch.optim.Optimizer, steps: float) -> LambdaLR:
-        """What moves the learning rate, once an update of G.
+        """What changes the learning rate, once per update of G.
 
         Args:
             optimizer: What :meth:`make` made.
             steps: Updates of G of the whole run; may be infinite for a constant learning rate.
 
         Raises:
-            ValueError: If the schedule needs an end, and there is none.
+            ValueError: If the schedule needs an end of the run, and there is none.
         """
         if self.lr_schedule == "constant":
             steps = math.inf
@@ -160,7 +160,7 @@ class AdamW(Adam):
 
     Args:
         betas: See :class:`Adam`.
-        weight_decay: Part of itself that a weight loses in a step, times the learning rate.
+        weight_decay: Fraction that a weight loses in a step, before the learning rate scales it.
         kwargs: For :class:`Adam`.
     """
 
@@ -196,7 +196,7 @@ class RMSprop(PlayerOptimizer):
 
 
 class SGD(PlayerOptimizer):
-    """Stochastic gradient descent, with momentum or without.
+    """Stochastic gradient descent, with or without momentum.
 
     Args:
         momentum: In [0, 1).

@@ -20,9 +20,9 @@ class Players:
     Args:
         generator: How G learns.
         discriminator: How D learns.
-        lr: Of a player whose optimizer names none.
-        betas: Likewise; None where no optimizer has any.
-        usual_betas: What ``betas`` is when nobody says anything.
+        lr: Of a player whose optimizer sets none.
+        betas: Likewise; None if neither optimizer has any.
+        usual_betas: The default of ``betas``.
 
     Raises:
         ValueError: If a number is out of its range, or ``betas`` is missing or would not be used.
@@ -41,13 +41,13 @@ class Players:
         if betas is not None:
             check_betas(betas)
         if not takers and betas not in (None, usual_betas):
-            raise ValueError(f"betas must be None, for the optimizers of both players use none, got {betas}.")
+            raise ValueError(f"betas must be None, as the optimizers of both players use none, got {betas}.")
 
     def configure(
         self, generator: nn.Module, discriminator: nn.Module, trainer: Trainer | None
     ) -> tuple[list[Optimizer], list[Any]]:
-        """The optimizers of both networks, with their schedules, as Lightning wants them."""
-        # Fused optimizers undo a GradScaler's scale after gradients were clipped, too late.
+        """The optimizers of both networks, with their schedules, as Lightning expects them."""
+        # Fused optimizers undo a GradScaler's scale only after gradients were clipped, which is too late.
         fused = trainer is None or trainer.precision != "16-mixed"
         networks = zip(self.both, "GD", (generator, discriminator), strict=True)
         optimizers = [
@@ -62,7 +62,7 @@ class Players:
         return optimizers, schedules
 
     def apply_options(self, trainer: Trainer, step: int) -> None:
-        """Let the present options count again, after a checkpoint has brought its own back.
+        """Apply the present options again, after a checkpoint has restored its own.
 
         Args:
             trainer: Has what :meth:`configure` made.
@@ -80,9 +80,9 @@ class Players:
 
 
 def uncounted(optimizers: Any) -> Any:
-    """Lightning's optimizers of G and D, D's without its share in ``global_step``, which Lightning sets for each batch.
+    """Lightning's optimizers of G and D, D's kept out of ``global_step``, as must be repeated for each batch.
 
-    Others, as there are before a training, are returned as they are.
+    Others, such as those before training, are returned as they are.
     """
     if isinstance(optimizers, list) and all(isinstance(optimizer, LightningOptimizer) for optimizer in optimizers):
         optimizers[1]._on_before_step = optimizers[1]._on_after_step = _do_nothing

@@ -21,7 +21,7 @@ class Readings:
         Args:
             player: Whose they are, "d" or "g".
             values: Scalars by name.
-            anew: Whether those of the same names that were not logged yet are forgotten.
+            anew: Whether to forget values of the same names that were not logged yet.
         """
         known = self._values[player]
         for name, value in values.items():
@@ -29,15 +29,15 @@ class Readings:
             known[key] = [*([] if anew else known.get(key, [])), value.detach()]
 
     def log(self, player: str, module: LightningModule) -> None:
-        """Log the means over micro-batches and processes, and nothing of what was logged before.
+        """Log the means over micro-batches and processes, and nothing that was logged before.
 
         Args:
             player: Whose values.
-            module: In whose training step.
+            module: The module, in its training step.
         """
         means = {name: torch.stack(values).mean() for name, values in self._values[player].items()}
         self._values[player] = {}
-        results: Any = module.trainer._results  # Lightning would log once more what is left there
+        results: Any = module.trainer._results  # Lightning would log again what is left there
         for name in self._logged[player] - means.keys():
             results.pop(f"training_step.{name}", None)
         self._logged[player] = set(means)

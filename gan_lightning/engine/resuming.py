@@ -1,4 +1,4 @@
-"""What of a run may change when it is resumed, and what of a checkpoint fits."""
+"""What a resumed run may change, and which tensors of a checkpoint fit."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from gan_lightning.arguments import arguments_of
 from gan_lightning.parts import Part, find_class, name_of, plain
 
 APPLIED_BY_OPTIMIZERS = ("lr", "betas", "eps", "weight_decay", "alpha", "lr_schedule", "warmup_steps", "clip_norm")
-"""Options of optimizers that do not change what they remember."""
-OTHERWISE = "Leave them as they were, or start a new run from these weights by --init_from."
+"""Options of optimizers that do not change the form of their state."""
+OTHERWISE = "Leave them as they were, or start a new run from these weights with --init_from."
 
 CLASS = ".class_path"
 Changes = dict[str, tuple[Any, Any]]
@@ -21,7 +21,7 @@ Changes = dict[str, tuple[Any, Any]]
 def resume_options(
     kind: type, checkpoint: Mapping[str, Any], new: Mapping[str, Any], adjustable: frozenset[str]
 ) -> None:
-    """Compare the arguments of a module with those in a checkpoint that it is about to go on from.
+    """Compare the arguments of a module with those in the checkpoint that it is about to resume from.
 
     Args:
         kind: The module's class.
@@ -30,12 +30,12 @@ def resume_options(
         adjustable: Those that may change.
 
     Raises:
-        ValueError: If another one is changed, or the checkpoint holds weights alone.
+        ValueError: If any other argument has changed, or the checkpoint holds only weights.
     """
     if not checkpoint.get("optimizer_states") or "lr_schedulers" not in checkpoint or "loops" not in checkpoint:
         raise ValueError(
-            "The checkpoint holds no optimizers, so that no training can go on from it. Start a new run from its "
-            "weights by --init_from."
+            "The checkpoint holds no optimizers, so no training can resume from it. Start a new run from its "
+            "weights with --init_from."
         )
     changes = _changes(kind, checkpoint.get("hyper_parameters", {}), new)
     refused = {name: pair for name, pair in changes.items() if not _may_change(name, *pair, adjustable)}
@@ -49,10 +49,10 @@ def resume_options(
 
 
 def resume_order(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
-    """Compare what decides the order of the images; None where data do not tell.
+    """Compare what decides the order of the images; None if the data do not say.
 
     Raises:
-        ValueError: If it is another one.
+        ValueError: If it has changed.
     """
     changes = {name: (old[name], value) for name, value in (new or {}).items() if old and old.get(name, value) != value}
     if changes:
@@ -73,7 +73,7 @@ def check_state(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> No
 
 
 def take_state(module: nn.Module, found: Mapping[str, Tensor]) -> list[str]:
-    """Copy the tensors that fit into a module; returns, in words, which do not."""
+    """Copy the tensors that fit into a module; returns, in words, which do not fit."""
     wanted = module.state_dict()
     fitting = {name: value for name, value in found.items() if name in wanted and value.shape == wanted[name].shape}
     module.load_state_dict(fitting, strict=False)
@@ -101,7 +101,7 @@ def _changes(kind: type, old: Mapping[str, Any], new: Mapping[str, Any]) -> Chan
     before, now = (dict(_flat("", _whole(_with_defaults(kind, given)))) for given in (old, new))
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     others = [name.removesuffix("class_path") for name in names if name.endswith(CLASS)]
-    # Where a class is another one, its arguments tell nothing.
+    # Where a class has changed, its arguments say nothing.
     shown = [name for name in names if name.endswith(CLASS) or not name.startswith(tuple(others))]
     return {name: (before.get(name), now.get(name)) for name in shown}
 

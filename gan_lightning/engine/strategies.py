@@ -21,11 +21,11 @@ T = TypeVar("T")
 class GANDDPStrategy(DDPStrategy):
     """Data parallel training of two networks that take turns: ``Trainer(devices=2, strategy="gan_ddp")``.
 
-    DistributedDataParallel expects one network, one forward and one backward a step, and either raises or reduces the
-    gradients of both players at each backward. Here nothing is wrapped: when an optimizer steps, the gradients that
-    it is about to use are averaged over the processes, once, whatever made them. A step on several processes therefore
-    equals that of one process on the whole batch, but for what networks compute over the images of their own process
-    (batch norm). Gradients may be clipped after that, in ``on_before_optimizer_step``.
+    DistributedDataParallel expects one network, one forward and one backward pass a step, and either raises or reduces
+    the gradients of both players at each backward pass. Here nothing is wrapped: when an optimizer steps, the gradients
+    that it is about to use are averaged over the processes, once, whatever made them. A step on several processes
+    therefore equals that of one process on the whole batch, except for what networks compute over the images of their
+    own process (batch norm). Gradients may be clipped after that, in ``on_before_optimizer_step``.
 
     All processes start from the parameters and buffers of process 0. Buffers that drift apart in between, such as
     running means, are taken from process 0 again before validation and saving.
@@ -64,7 +64,7 @@ class GANDDPStrategy(DDPStrategy):
         self.bucket_bytes = int(bucket_mib * 2**20)
 
     def configure_ddp(self) -> None:
-        """Give all processes the same start; no wrapper."""
+        """Give all processes the same start, without a wrapper."""
         module: Any = self.lightning_module
         self._broadcast(itertools.chain(module.parameters(), module.buffers()))
 
@@ -98,7 +98,7 @@ class GANDDPStrategy(DDPStrategy):
 
 
 def average_over_processes(tensors: list[Tensor], bucket_bytes: int) -> None:
-    """Replace tensors by their means over all processes, which must hold as many of the same shapes and types.
+    """Replace tensors by their means over all processes, which must hold equally many, of the same shapes and types.
 
     While one bucket travels, the next is packed and the one before it is unpacked.
 
@@ -122,8 +122,8 @@ def average_over_processes(tensors: list[Tensor], bucket_bytes: int) -> None:
 
 
 def _start_sum(flat: Tensor) -> Callable[[], object]:
-    """Begin to sum a buffer over all processes, in place; returns what waits for the end of it."""
-    # gloo offers no sending of CUDA tensors.
+    """Begin to sum a buffer over all processes, in place; returns a function that waits for the end."""
+    # gloo cannot send CUDA tensors.
     if dist.get_world_size() != 2 or dist.get_backend() != "gloo" or flat.device.type != "cpu":
         work: Any = dist.all_reduce(flat, async_op=True)
         finish: Callable[[], object] = work.wait
@@ -169,7 +169,7 @@ def check_strategy(strategy: Strategy) -> None:
         return
     name = getattr(strategy, "strategy_name", type(strategy).__name__)
     raise ValueError(
-        f"The strategy {name} cannot train two networks that take turns: it raises, or its processes diverge. "
+        f"The strategy {name} cannot train two networks that take turns: it fails, or its processes diverge. "
         "Use strategy='gan_ddp' (fast), or 'ddp_find_unused_parameters_true'."
     )
 
@@ -182,7 +182,7 @@ def explain_lost_connection(error: Exception) -> str | None:
         return None
     return (
         f"This process lost the others: {str(error).strip().splitlines()[0]}\nThe last checkpoint of the run is whole. "
-        "See why a process or its network failed, then start all of them again with --run_name and --ckpt_path last."
+        "Find out why a process or the connection failed, then start all again with --run_name and --ckpt_path last."
     )
 
 

@@ -54,9 +54,9 @@ class MinimaxLoss(AdversarialLoss):
     Kept for study: G's gradient vanishes when D is confident.
 
     Args:
-        real_target: The probability of "real" that D learns to give to reals, in [0, 1]; below 1, label smoothing
-            (Salimans et al., 2016, arXiv:1606.03498, section 3.4), which is one-sided ...
-        fake_target: ... as long as that for fakes is 0.
+        real_target: The probability of "real" that D learns to give to reals, in [0, 1]; below 1 for label smoothing
+            (Salimans et al., 2016, arXiv:1606.03498, section 3.4).
+        fake_target: Likewise for fakes; at 0 the smoothing is one-sided.
 
     Raises:
         ValueError: If a target is out of its range.
@@ -111,8 +111,8 @@ class LeastSquaresLoss(AdversarialLoss):
     """Least squares, by default with targets 1 and 0 (Mao et al., 2017, arXiv:1611.04076, eq. 9).
 
     Args:
-        real_target: What D learns to give to reals, b, and G wants its fakes to get, c = b.
-        fake_target: What D learns to give to fakes, a.
+        real_target: b, what D learns to give to reals, and c = b, what G wants D to give to fakes.
+        fake_target: a, what D learns to give to fakes.
 
     Raises:
         ValueError: If the targets are equal, or not finite.
@@ -122,7 +122,7 @@ class LeastSquaresLoss(AdversarialLoss):
         super().__init__()
         if not math.isfinite(real_target - fake_target) or real_target == fake_target:
             raise ValueError(
-                f"real_target and fake_target must be different numbers, got {real_target}, {fake_target}."
+                f"real_target and fake_target must be finite and differ, got {real_target} and {fake_target}."
             )
         self.real_target = real_target
         self.fake_target = fake_target
@@ -152,7 +152,7 @@ class HingeLoss(AdversarialLoss):
 class WassersteinLoss(AdversarialLoss):
     """The dual form of the earth mover's distance (Arjovsky et al., 2017, arXiv:1701.07875, eq. 2).
 
-    Meaningful for a Lipschitz critic alone: clip its weights or penalise its gradient.
+    Meaningful only for a Lipschitz critic: clip its weights or penalise its gradient.
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

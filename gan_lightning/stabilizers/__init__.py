@@ -1,4 +1,4 @@
-"""What is added to a game, one family a file: penalties, augmentation, noise, averages, looking ahead ..."""
+"""Additions to a game, one family per file: penalties, augmentation, noise, averages, looking ahead ..."""
 
 from gan_lightning.stabilizers.ada import ADA
 from gan_lightning.stabilizers.averaging import HistoricalAveraging

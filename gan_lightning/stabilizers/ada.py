@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation: random affine maps of pixels and colours, as often as D overfits."""
+"""Adaptive discriminator augmentation: random affine maps of pixels and colours, the more often the more D overfits."""
 
 import math
 
@@ -13,12 +13,12 @@ from gan_lightning.game import Stabilizer, Update
 class ADA(Stabilizer):
     """Adaptive discriminator augmentation (Karras et al., 2020, arXiv:2006.06676).
 
-    Each change of appendix B's first three groups (pixel blitting, geometry, colour) is made to an image with
+    Each change of appendix B's first three groups (pixel blitting, geometry, colour) is applied to an image with
     probability p; p rises while D overfits, that is while r_t = E[sign D(x)] exceeds its target, and falls otherwise
-    (section 3). Images are resampled bilinearly and reflected at the border; the paper filters wavelets.
+    (section 3). Images are resampled bilinearly and reflected at the border; the paper uses wavelet filters.
 
     Args:
-        target: r_t that is aimed at, in [0, 1].
+        target: The r_t to aim at, in [0, 1].
         interval: Updates of D from one adjustment of p to the next.
         images: Real images in which p can rise from 0 to 1.
         initial_prob: p at the start, in [0, 1].
@@ -74,7 +74,7 @@ class ADA(Stabilizer):
         self.signs.mul_(~is_due)
 
     def view(self, images: Tensor, draws: SharedDraws) -> Tensor:
-        """Change images (N, C, H, W), each by numbers of its own."""
+        """Change images (N, C, H, W), each by its own random numbers."""
         count, channels = images.shape[:2]
         uniform = draws.uniform(count, 21).to(images)
         normal = draws.share(count, lambda n, generator: torch.randn(n, 7, generator=generator, device=draws.device))
@@ -84,7 +84,7 @@ class ADA(Stabilizer):
         images = warped(images, pixel_map(uniform[:, :14], normal[:, :4], *chances, images.shape[2:]))
         colors = color_map(uniform[:, 14:], normal[:, 4:], self.color * chance)
         if channels not in (1, 3):
-            raise ValueError(f"ADA changes images of 1 or 3 channels, got {channels}: take DiffAugment instead.")
+            raise ValueError(f"ADA changes images of 1 or 3 channels, got {channels}: use DiffAugment instead.")
         if channels == 3:
             return recolored(images, colors)
         return recolored(images.expand(-1, 3, -1, -1), colors).mean(1, keepdim=True)
@@ -97,7 +97,7 @@ def pixel_map(uniform: Tensor, normal: Tensor, pixels: Tensor, geometry: Tensor,
         uniform: (N, 14) from U(0, 1).
         normal: (N, 4) from N(0, 1).
         pixels: Probability of each change by whole pixels.
-        geometry: Of each other change.
+        geometry: Probability of each other change.
         size: (H, W).
 
     Returns:
@@ -105,7 +105,7 @@ def pixel_map(uniform: Tensor, normal: Tensor, pixels: Tensor, geometry: Tensor,
     """
     u, z = uniform.unbind(1), normal.unbind(1)
     height, width = size
-    turning = 1 - (1 - geometry).clamp(min=0).sqrt()  # so that one of the two rotations has the probability wanted
+    turning = 1 - (1 - geometry).clamp(min=0).sqrt()  # so that the chance of any rotation is ``geometry``
     half_turns = (2 * u[1]).floor()
     steps = [
         (pixels, u[0], _scaling(1 - 2 * half_turns, torch.ones_like(half_turns))),
@@ -121,7 +121,7 @@ def pixel_map(uniform: Tensor, normal: Tensor, pixels: Tensor, geometry: Tensor,
 
 
 def color_map(uniform: Tensor, normal: Tensor, chance: Tensor) -> Tensor:
-    """What becomes of the colours of each image, as an affine map of (red, green, blue, 1).
+    """How the colours of each image change, as an affine map of (red, green, blue, 1).
 
     Args:
         uniform: (N, 7) from U(0, 1).

@@ -8,13 +8,13 @@ from gan_lightning.game import Move, Stabilizer, Terms, Update
 
 
 class HistoricalAveraging(Stabilizer):
-    """Holds each player near the average of its past parameters (Salimans et al., 2016, arXiv:1606.03498, section 3.3).
+    """Keeps each player near the average of its past parameters (Salimans et al., 2016, arXiv:1606.03498, section 3.3).
 
     The term is weight * ‖θ - θ'‖², with θ' a moving average instead of the plain mean of the paper.
 
     Args:
         weight: Of the squared distance, at least 0.
-        decay: Of the average in an update of the player, in [0, 1).
+        decay: Of the average, per update of the player, in [0, 1).
 
     Raises:
         ValueError: If a number is out of its range.
@@ -28,7 +28,7 @@ class HistoricalAveraging(Stabilizer):
         self.decay = decay
 
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Begin with the initial parameters as averages."""
+        """Begin with the initial parameters as the averages."""
         for player, network in (("g", generator), ("d", discriminator)):
             for number, parameter in enumerate(network.parameters()):
                 self.register_buffer(f"{player}_{number}", parameter.detach().clone())

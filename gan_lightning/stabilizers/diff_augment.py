@@ -12,17 +12,17 @@ from gan_lightning.game import Stabilizer
 class DiffAugment(Stabilizer):
     """D sees reals and fakes in other colours, shifted, and with a hole (Zhao et al., 2020, arXiv:2006.10738).
 
-    Gradients reach G through it. Each image is changed by numbers of its own; 0 turns a change off.
+    Gradients reach G through it. Each image is changed by its own random numbers; 0 turns a change off.
 
     Args:
         brightness: b: a number from U(-b, b) is added to all pixels.
         saturation: s: distances to the grey of the same pixel are multiplied by a number from U(1 - s, 1 + s).
         contrast: c: distances to the mean of the image are multiplied by a number from U(1 - c, 1 + c).
-        translation: Largest shift, in parts of height and width; what moves in is 0.
-        cutout: Side of the square that becomes 0, in parts of height and width; it may overlap the border.
+        translation: Largest shift, as a fraction of height and width; what moves in is 0.
+        cutout: Side of the square that becomes 0, as a fraction of height and width; it may overlap the border.
 
     Raises:
-        ValueError: If a number is negative, or a part above 1.
+        ValueError: If a number is negative, or a fraction above 1.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ def translated(images: Tensor, places: Tensor, part: float) -> Tensor:
     Args:
         images: (N, C, H, W).
         places: (N, 2) in [0, 1): from the largest shift down and to the right to the largest up and to the left.
-        part: Largest shift, in parts of height and width.
+        part: Largest shift, as a fraction of height and width.
     """
     for place in places.unbind(1):
         images = images.transpose(2, 3)  # rows, then columns, are the last dimension
@@ -90,8 +90,8 @@ def cut_out(images: Tensor, places: Tensor, part: float) -> Tensor:
 
     Args:
         images: (N, C, H, W).
-        places: (N, 2) in [0, 1): of the centre, in parts of height and width.
-        part: Side of the square, in parts of height and width.
+        places: (N, 2) in [0, 1): of the centre, as fractions of height and width.
+        part: Side of the square, as a fraction of height and width.
     """
     inside = []
     for size, place in zip(images.shape[2:], places.unbind(1), strict=True):

@@ -9,10 +9,10 @@ from gan_lightning.game import Move, Stabilizer
 class NoisyLabels(Stabilizer):
     """Flips a part of D's targets (Salimans et al., 2016, arXiv:1606.03498, use such noise against overconfidence).
 
-    What D said of a real and of the fake beside it is swapped, so that each is taught the other's target.
+    D's logits of a real and of the fake beside it are swapped, so that each is taught the other's target.
 
     Args:
-        flip_prob: Of a pair, in [0, 1].
+        flip_prob: Probability that a pair is swapped, in [0, 1].
 
     Raises:
         ValueError: If it is out of its range.

@@ -7,8 +7,7 @@ from gan_lightning.game import Move, Stabilizer, Terms
 class FeatureMatching(Stabilizer):
     """G matches the mean features of D (Salimans et al., 2016, arXiv:1606.03498, section 3.1): ‖E f(x) - E f(G(z))‖².
 
-    The paper puts this in the place of G's loss; here it is added to it. The means are those of a micro-batch of one
-    process.
+    In the paper this replaces G's loss; here it is added. The means are those of a micro-batch of one process.
 
     Args:
         weight: Of the term, at least 0.
@@ -29,8 +28,8 @@ class FeatureMatching(Stabilizer):
         fake = move.on_fake.heads
         if self.head not in fake:
             raise ValueError(
-                f"FeatureMatching: D has no head '{self.head}', but {', '.join(sorted(fake)) or 'none'}. Let D return "
-                "gan_lightning.game.Verdict(logits, {'features': ...})."
+                f"FeatureMatching: D has no head '{self.head}' (it has: {', '.join(sorted(fake)) or 'none'}). Let D "
+                "return gan_lightning.game.Verdict(logits, {'features': ...})."
             )
         difference = move.on_real.heads[self.head].mean(0) - fake[self.head].mean(0)
         return {"feature_matching": self.weight * difference.square().sum()}

@@ -1,4 +1,4 @@
-"""Layers that compare the images of a batch, built into any discriminator that tells its features."""
+"""Layers that compare the images of a batch, built into any discriminator that returns its features."""
 
 from torch import nn
 
@@ -16,7 +16,7 @@ class MinibatchDiscrimination(Stabilizer):
 
     Raises:
         ValueError: If a number is below 1.
-        TypeError: If D does not tell its features.
+        TypeError: If D does not return its features.
     """
 
     def __init__(self, kernels: int = 5, kernel_dim: int = 3) -> None:
@@ -35,11 +35,11 @@ class MinibatchStdDev(Stabilizer):
     """D sees how much the images of a group differ (Karras et al., 2017, arXiv:1710.10196, section 3).
 
     Args:
-        group_size: Images a group, at least 2.
+        group_size: Images per group, at least 2.
 
     Raises:
         ValueError: If the number is too small.
-        TypeError: If D does not tell its features.
+        TypeError: If D does not return its features.
     """
 
     def __init__(self, group_size: int = 4) -> None:
@@ -54,15 +54,15 @@ class MinibatchStdDev(Stabilizer):
 
 
 def features_of(discriminator: nn.Module) -> int:
-    """How many features D tells.
+    """How many features D returns.
 
     Raises:
-        TypeError: If it tells none.
+        TypeError: If it returns none.
     """
     number = getattr(discriminator, "num_features", None)
     if not isinstance(number, int):
         raise TypeError(
-            f"{type(discriminator).__name__} does not tell its features: let it return gan_lightning.game.Verdict("
+            f"{type(discriminator).__name__} does not return its features: let it return gan_lightning.game.Verdict("
             "logits, {'features': ...}), and set its attribute num_features."
         )
     return number

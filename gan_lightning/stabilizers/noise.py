@@ -12,7 +12,7 @@ class InstanceNoise(Stabilizer):
 
     Args:
         std: Standard deviation at the start, in units of the images, whose range is [-1, 1]; at least 0.
-        steps: Updates of G after which it has fallen, linearly, to 0.
+        steps: Updates of G over which it falls linearly to 0.
 
     Raises:
         ValueError: If a number is out of its range.

@@ -8,15 +8,15 @@ from gan_lightning.game import Move, Stabilizer, Terms, Update
 
 
 class PathLength(Stabilizer):
-    """A step in the latent makes images change equally much (Karras et al., 2019, arXiv:1912.04958, eq. 4).
+    """Lets equal steps in the latent change images equally (Karras et al., 2019, arXiv:1912.04958, eq. 4).
 
-    The term is weight * E(‖Jᵀy‖ - a)², with J the Jacobian of G at a latent, y from N(0, I) over the number of pixels'
-    root, and a the moving average of the lengths ‖Jᵀy‖, which moves after the update. Under batch norm in G an image
-    depends on all latents of its batch, and so does its length.
+    The term is weight * E(‖Jᵀy‖ - a)², with J the Jacobian of G at a latent, y from N(0, I) divided by the root of the
+    number of pixels, and a the moving average of the lengths ‖Jᵀy‖, which moves after the update. Under batch norm in G
+    an image depends on all latents of its batch, and so does its length.
 
     Args:
         weight: Of the term, at least 0.
-        every: Updates of G from one to the next, which weighs as much as those left out.
+        every: The term is added only every so many updates of G, and weighs that many times as much.
         decay: Of a, in [0, 1).
 
     Raises:

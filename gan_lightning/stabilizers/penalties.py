@@ -17,7 +17,7 @@ def input_gradient(judge: Callable[[Tensor, Tensor], Verdict], images: Tensor, l
         images: (N, C, H, W).
         labels: (N,) int64.
     """
-    if not images.requires_grad:  # they do where G moves against a D that is looked ahead
+    if not images.requires_grad:  # they do where Unrolled looks ahead
         images = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(judge(images, labels).logits.sum(), images, create_graph=True)
     return gradient.flatten(1)
@@ -28,7 +28,7 @@ class R1(Stabilizer):
 
     Args:
         weight: γ, at least 0.
-        every: Updates of D from one penalty to the next, which weighs as much as those left out.
+        every: The penalty is added only every so many updates of D, and weighs that many times as much.
 
     Raises:
         ValueError: If a number is out of its range.

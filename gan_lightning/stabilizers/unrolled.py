@@ -20,15 +20,15 @@ Parameters = dict[str, Tensor]
 
 
 class Unrolled(Stabilizer):
-    """G plays against D as it will be after more of its updates (Metz et al., 2016, arXiv:1611.02163, eq. 9).
+    """G plays against D as it will be after more updates (Metz et al., 2016, arXiv:1611.02163, eq. 9).
 
     The gradient of G goes through these updates: D's parameters after them are a function of G. They are made by D's
     own optimizer, from its present state, on the images of D's last update. D and its optimizer stay as they were. G
     minimises its own loss there; in eq. 9 it minimises -D's, whose term of the reals then depends on G, too. What
-    other stabilizers do after an update, such as weight clipping, is not looked ahead.
+    other stabilizers do after an update, such as weight clipping, is left out.
 
     Args:
-        steps: K, how many updates of D are looked ahead. Memory and time grow with it.
+        steps: K, how many updates of D to look ahead. Memory and time grow with it.
 
     Raises:
         ValueError: If it is below 1; in training, if D's optimizer has no differentiable steps.
@@ -67,7 +67,7 @@ class Unrolled(Stabilizer):
         with replaced(gan.discriminator, parameters), gan.twice_differentiable(), parametrize.cached():
             for k, (real, labels) in enumerate(batches):
                 move = gan.move("d", real, labels, number, k, through_generator=True)
-                move.update -= 1  # the number before D's was G's
+                move.update -= 1  # ``number`` skips n_critic, which is G's
                 own, added, _ = gan.terms(move)
                 losses.append(total(own, added))
             loss = torch.stack(losses).mean()
@@ -79,10 +79,10 @@ class Unrolled(Stabilizer):
 def differentiable_step(
     optimizer: Optimizer, parameters: Parameters, gradients: Parameters, state: dict[str, dict[str, Any]]
 ) -> tuple[Parameters, dict[str, dict[str, Any]]]:
-    """What an optimizer would make of other parameters, as a function of these and their gradients.
+    """The step of an optimizer on other parameters, as a function of these and their gradients.
 
     Args:
-        optimizer: Stays as it is; it holds the parameters of the same network, in the same order.
+        optimizer: Not changed; it holds the parameters of the same network, in the same order.
         parameters: By name, in the order of the optimizer.
         gradients: By name.
         state: The optimizer's for each parameter, by name.
@@ -106,7 +106,7 @@ def differentiable_step(
     ]
     ahead.state = defaultdict(dict)
     for name, tensor in moved.items():
-        tensor.retain_grad()  # else its gradient may not be read
+        tensor.retain_grad()  # otherwise its gradient cannot be read
         tensor.grad = gradients[name]
         # torch counts steps in 32 bits, in which 1 - beta ** step is off by 1e-5.
         ahead.state[tensor] = {
@@ -140,7 +140,7 @@ def _clipped(gradients: Sequence[Tensor], norm: float | None) -> list[Tensor]:
 
 
 def _averaged(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Means over processes; the backward pass crosses them as well."""
+    """Means over processes, through which gradients flow as well."""
     if not dist.is_initialized():
         return gradients
     flat = all_reduce(torch.cat([gradient.reshape(-1) for gradient in gradients])) / dist.get_world_size()

@@ -449,7 +449,7 @@ def test_a_run_directory_that_exists_is_kept(failing: Command, trained: Path) ->
     before = (trained / "metrics.csv").read_bytes()
     error = failing(*fit("dcgan", "--run_name=a"))
     assert (
-        "The run directory 'runs/a' exists. Choose another --run_name, or go on with that run by --ckpt_path last"
+        "The run directory 'runs/a' exists. Choose another --run_name, or resume that run with --ckpt_path last"
         in error
     )
     assert (trained / "metrics.csv").read_bytes() == before

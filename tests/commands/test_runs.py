@@ -100,7 +100,7 @@ def elsewhere_held(run: Run) -> Iterator[None]:
 @pytest.mark.usefixtures("elsewhere_held")
 def test_a_run_that_trains_is_not_resumed_by_another_process(refused: Run) -> None:
     before = contents("runs/a")
-    assert "Another process trains in 'runs/a'" in refused("--run_name=a", "--ckpt_path=last", steps=3)
+    assert "Another process is training in 'runs/a'" in refused("--run_name=a", "--ckpt_path=last", steps=3)
     assert contents("runs/a") == before
 
 
@@ -147,7 +147,7 @@ def test_best_must_exist(refused: Run, run: Run) -> None:
     assert "There is no 'best' checkpoint of GAN in runs." in refused("--ckpt_path=best", steps=1)
     run("--run_name=a", steps=1)
     error = refused("--run_name=a", "--ckpt_path=best", steps=2)
-    assert "There is no 'best' checkpoint of GAN in runs/a, but last.ckpt." in error
+    assert "There is no 'best' checkpoint of GAN in runs/a, only last.ckpt." in error
 
 
 def test_a_run_with_other_checkpoints_never_starts_afresh(refused: Run, run: Run) -> None:
@@ -155,7 +155,7 @@ def test_a_run_with_other_checkpoints_never_starts_afresh(refused: Run, run: Run
     Path("runs/a/checkpoints/last.ckpt").rename("runs/a/checkpoints/best.ckpt")
     before = contents("runs/a")
     error = refused("--run_name=a", "--ckpt_path=last", steps=2)
-    assert "There is no 'last' checkpoint of GAN in runs/a, but best.ckpt." in error
+    assert "There is no 'last' checkpoint of GAN in runs/a, only best.ckpt." in error
     assert contents("runs/a") == before
 
 

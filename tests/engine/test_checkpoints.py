@@ -243,7 +243,7 @@ def test_weights_that_are_not_finite_are_refused(
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda c: c.pop("state_dict"), "not whole. Missing or of the wrong type: state_dict"),
+        (lambda c: c.pop("state_dict"), "incomplete. Missing or of the wrong type: state_dict"),
         (lambda c: c.pop("hyper_parameters"), "does not fit the GAN|cannot change its networks"),
         (lambda c: c.update(hyper_parameters=[]), "wrong type: hyper_parameters"),
         (lambda c: c.pop("pytorch-lightning_version"), "wrong type: pytorch-lightning_version"),

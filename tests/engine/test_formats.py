@@ -79,5 +79,5 @@ def test_defaults_stay_defaults() -> None:
 
 
 def test_a_later_format_is_refused() -> None:
-    with pytest.raises(ValueError, match=f"has format {FORMAT + 1}, this version knows up to {FORMAT}: update"):
+    with pytest.raises(ValueError, match=f"has format {FORMAT + 1}, this version reads up to {FORMAT}: update"):
         update_format({"gan": "GAN", "gan_format": FORMAT + 1})

@@ -30,7 +30,7 @@ def test_one_lr_and_betas_are_of_both_players_unless_one_names_its_own() -> None
 def test_betas_that_nobody_would_use_are_refused_and_defaults_are_not() -> None:
     both: dict[str, Any] = {"generator_optimizer": SGD(), "discriminator_optimizer": RMSprop()}
     assert betas(GAN(**both)) == [None, None]  # the default of betas is not a choice
-    with pytest.raises(ValueError, match=r"GAN: betas must be None, for the optimizers of both players use none, got"):
+    with pytest.raises(ValueError, match=r"GAN: betas must be None, as the optimizers of both players use none, got"):
         GAN(**both, betas=(0.0, 0.9))
     with pytest.raises(ValueError, match=r"WGAN: betas must be None"):
         WGAN(width=4, betas=(0.0, 0.9))

@@ -97,7 +97,7 @@ def test_discriminator_without_the_head_is_an_error_that_lists_those_it_has(
     with pytest.raises(ValueError) as error:
         FeatureMatching().generator_terms(make_move(critic, *draw(2, 4, 1, 2, 3), player="g"))
     assert str(error.value) == (
-        f"FeatureMatching: D has no head 'features', but {listed}. Let D return "
+        f"FeatureMatching: D has no head 'features' (it has: {listed}). Let D return "
         "gan_lightning.game.Verdict(logits, {'features': ...})."
     )
 

@@ -96,7 +96,7 @@ class Silent(nn.Module):
 
 @pytest.mark.parametrize("part", [MinibatchDiscrimination(), MinibatchStdDev()], ids=["discrimination", "std_dev"])
 def test_discriminator_that_tells_no_features_is_an_error_that_says_how_to(smooth_gan: Build, part: Any) -> None:
-    with pytest.raises(TypeError, match=r"Silent does not tell its features: let it return .* set its attribute"):
+    with pytest.raises(TypeError, match=r"Silent does not return its features: let it return .* set its attribute"):
         smooth_gan(Silent(), stabilizers=[part])
 
 
