@@ -44,7 +44,8 @@ def read_labels(labels: Tensor | None, images: Tensor, num_classes: int, look: b
     """The labels of a batch as networks take them.
 
     Args:
-        labels: (N,) or (N, 1), of any type of integers. An unconditional GAN takes any tensor of N; other things become zeros.
+        labels: (N,) or (N, 1), of any type of integers. An unconditional GAN takes any tensor of N; other things become
+            zeros.
         images: (N, C, H, W).
         num_classes: Of the GAN; 0 if it is unconditional.
         look: Whether to check the values, which waits for an accelerator.

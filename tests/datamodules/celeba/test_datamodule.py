@@ -161,7 +161,7 @@ def test_missing_images_are_counted_and_named_or_left_out(drawn_celeba):
         assert sizes(drawn(root, on_error="skip")) == (22, 3, 2)
 
 
-@pytest.mark.parametrize(("part", "split"), enumerate(SPLITS))
+@pytest.mark.parametrize(("part", "split"), list(enumerate(SPLITS)))
 @pytest.mark.parametrize("layout", ["official", "kaggle"])
 def test_a_table_without_the_images_of_a_split_is_an_error(drawn_celeba, layout, part, split):
     root = drawn_celeba(layout)
