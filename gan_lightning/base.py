@@ -160,6 +160,13 @@ class AdversarialModule(GenerativeModule):
         """The optimizers of G and D. D's steps are not counted: ``global_step`` means updates of G."""
         return uncounted(super().optimizers(use_pl_optimizer))
 
+    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents of the prior, (n, latent_dim), as the stabilizers change them; see the parent."""
+        latents = super().sample_latent(n, generator)
+        for part in self._parts:
+            latents = part.prior(latents, generator)
+        return latents
+
     def judge(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """What D says of images (N, C, H, W) as the stabilizers let it see them, in at least 32 bits."""
         with full_precision(self.device) if self._parts else nullcontext():
@@ -245,15 +252,8 @@ class AdversarialModule(GenerativeModule):
             k: Number of the micro-batch.
             through_generator: Whether the fakes have G's graph.
         """
-        self.draws.begin(
-            self.global_step,
-            number,
-            device=self.device,
-            rank=self.global_rank,
-            world_size=self.trainer.world_size,
-            part=k,
-            parts=self.accumulate,
-        )
+        ranks = {"rank": self.global_rank, "world_size": self.trainer.world_size}
+        self.draws.begin(self.global_step, number, device=self.device, part=k, parts=self.accumulate, **ranks)
         latents = self.draws.share(len(real), self.sample_latent)
         with torch.set_grad_enabled(through_generator):
             fake = self.generate(latents, labels)

@@ -34,6 +34,19 @@ class Verdict(NamedTuple):
     logits: Tensor
     heads: Mapping[str, Tensor] = {}
 
+    def head(self, name: str, reader: object) -> Tensor:
+        """The output that a part reads.
+
+        Raises:
+            ValueError: If D has none of this name.
+        """
+        if name not in self.heads:
+            raise ValueError(
+                f"{type(reader).__name__}: D has no head '{name}' (it has: {', '.join(sorted(self.heads)) or 'none'}). "
+                f"Let D return gan_lightning.game.Verdict(logits, {{'{name}': ...}})."
+            )
+        return self.heads[name]
+
 
 @dataclass(eq=False)
 class Move:
@@ -154,6 +167,10 @@ class Stabilizer(Part, ABC):
 
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Look at both networks, once, when a GAN is made; keeping one would save it twice."""
+
+    def prior(self, latents: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Change latents (N, latent_dim) that were just drawn, with a source of randomness; None for torch's own."""
+        return latents
 
     def view(self, images: Tensor, draws: SharedDraws) -> Tensor:
         """Change what D sees of images (N, C, H, W), real or fake, in the moves of both players."""

@@ -27,7 +27,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL: dict[str, Any] = {
     "image_shape": (1, 8, 8),
     "num_classes": 4,
-    "latent_dim": 6,
+    "latent_dim": 12,
     "width": 4,
     "max_width": 8,
     "n_critic": 2,
@@ -155,6 +155,18 @@ def exact_gan(tiny_gan: Callable[..., AdversarialModule]) -> Callable[..., Adver
 def _identical() -> Callable[[Any, Any], bool]:
     """Compares two states of any depth, bit by bit."""
     return identical
+
+
+@pytest.fixture(name="awaken")
+def _awaken() -> Callable[[nn.Module], None]:
+    """Makes random what begins at zero besides biases, such as gates, behind which nothing has a gradient."""
+
+    def awaken(network: nn.Module) -> None:
+        for name, parameter in network.named_parameters():
+            if not parameter.any() and not name.endswith("bias"):
+                nn.init.normal_(parameter, 0.0, 0.1)
+
+    return awaken
 
 
 @pytest.fixture

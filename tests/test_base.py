@@ -102,7 +102,9 @@ def test_a_step_equals_the_textbook_loop(tiny_gan: Build, trainer: BuildTrainer,
     trainer(max_steps=3, precision="64-true").fit(gan, tiny_data)
     for step in range(3):
         real, _ = normalize(tiny_data.dataset("train")[CountedSampler(64, 8, seed=3).batch(step)])
-        latents = [torch.randn(8, 6, generator=torch.Generator().manual_seed(counted_seed(step, k, 0))) for k in (0, 1)]
+        latents = [
+            torch.randn(8, 12, generator=torch.Generator().manual_seed(counted_seed(step, k, 0))) for k in (0, 1)
+        ]
         fake = g(latents[0]).detach()
         optimizer_d.zero_grad()
         real_logits, fake_logits = d(real.double()).logits, d(fake).logits
@@ -277,7 +279,7 @@ def test_logits_losses_and_penalties_are_in_32_bits_under_autocast(
 @pytest.mark.parametrize(("prior", "low", "std"), [("normal", -10, 1.0), ("uniform", -1.0, 3**-0.5)])
 def test_latents_come_from_the_prior(tiny_gan: Build, prior: str, low: float, std: float) -> None:
     latents = tiny_gan("DCGAN", prior=prior).sample_latent(20_000)
-    assert latents.shape == (20_000, 6)
+    assert latents.shape == (20_000, 12)
     assert float(latents.std()) == pytest.approx(std, abs=0.01)
     assert float(latents.min()) >= low
 

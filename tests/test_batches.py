@@ -159,7 +159,7 @@ class Shaped(nn.Module):
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 2, 2)])
 def test_logits_that_are_not_one_an_image_are_refused(tiny_gan: Any, trainer: BuildTrainer, shape: Any) -> None:
-    gan = AdversarialModule(tiny_gan("GAN").generator, Shaped(*shape), NonSaturatingLoss(), latent_dim=6)
+    gan = AdversarialModule(tiny_gan("GAN").generator, Shaped(*shape), NonSaturatingLoss(), latent_dim=12)
     with pytest.raises(ValueError, match=r"D gave logits of shape \(6, .* for 6 images; it must give one for each"):
         fit(gan, trainer, IMAGES)
 
@@ -180,6 +180,6 @@ class Unreduced(NonSaturatingLoss):
 
 def test_a_term_that_is_no_scalar_is_named(tiny_gan: Any, trainer: BuildTrainer) -> None:
     tiny = tiny_gan("GAN")
-    gan = AdversarialModule(tiny.generator, tiny.discriminator, Unreduced(), latent_dim=6)
+    gan = AdversarialModule(tiny.generator, tiny.discriminator, Unreduced(), latent_dim=12)
     with pytest.raises(ValueError, match=r"The term 'adversarial' of a loss has the shape \(6,\), but must be"):
         fit(gan, trainer, IMAGES)

@@ -39,6 +39,10 @@ class Diary(Stabilizer):
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
         self.note("attach")
 
+    def prior(self, latents: Tensor, generator: torch.Generator | None) -> Tensor:
+        self.note("prior")
+        return latents
+
     def view(self, images: Tensor, draws: SharedDraws) -> Tensor:
         self.note("view")
         return images
@@ -73,7 +77,7 @@ def test_hooks_are_called_in_order_and_state_moves_once_an_update(
     diary = Diary()
     gan = tiny_gan("GAN", stabilizers=[diary], n_critic=2, accumulate=2)
     trainer(max_steps=1).fit(gan, tiny_data)
-    in_d, in_g = ["view", "view", "judged", "d"], ["view", "judged", "g"]
+    in_d, in_g = ["prior", "view", "view", "judged", "d"], ["prior", "view", "judged", "g"]
     update_d, update_g = ["[d2", *in_d * 2, "]", "after_d"], ["[g2", *in_g * 2, "]", "after_g"]
     assert diary.pages == ["wrap", "attach", *update_d * 2, *update_g]
 
@@ -85,7 +89,8 @@ def test_stabilizers_take_turns_in_the_order_of_the_list(
     other.pages = one.pages
     trainer(max_steps=1).fit(tiny_gan("GAN", stabilizers=[one, other]), tiny_data)
     assert one.pages[:6] == ["1wrap", "2wrap", "1attach", "2attach", "1[d1", "2[d1"]
-    assert one.pages[6:14] == ["1view", "2view", "1view", "2view", "1judged", "2judged", "1d", "2d"]
+    assert one.pages[6:8] == ["1prior", "2prior"]
+    assert one.pages[8:16] == ["1view", "2view", "1view", "2view", "1judged", "2judged", "1d", "2d"]
 
 
 def test_a_move_tells_all_there_is_to_know(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
@@ -98,7 +103,7 @@ def test_a_move_tells_all_there_is_to_know(tiny_gan: Build, trainer: BuildTraine
     for move in diary.moves:
         assert move.network is (gan.discriminator if move.player == "d" else gan.generator)
         assert (move.real.shape, move.fake.shape) == ((4, 1, 8, 8),) * 2
-        assert (move.labels.shape, move.latents.shape) == ((4,), (4, 6))
+        assert (move.labels.shape, move.latents.shape) == ((4,), (4, 12))
         assert move.fake.requires_grad == (move.player == "g")
         assert move.on_fake.logits.shape == (4,)
         assert move.on_fake.heads["features"].shape == (4, 256)
@@ -215,3 +220,21 @@ def test_every_stabilizer_trains_in_mixed_precision(
     assert all(value.dtype == torch.float32 for key, value in fit.callback_metrics.items() if "loss" in key)
     moved = [key for key, value in gan.named_parameters() if not torch.equal(value, before[key])]
     assert {key.split(".")[0] for key in moved} >= {"generator", "discriminator", "ema"}
+
+
+class Doubled(Stabilizer):
+    """Doubles latents, and draws one number more."""
+
+    def prior(self, latents: Tensor, generator: torch.Generator | None) -> Tensor:
+        return 2 * latents + torch.rand(1, generator=generator, device=latents.device)
+
+
+def test_latents_are_those_that_stabilizers_make_of_the_priors(tiny_gan: Build) -> None:
+    gan, plain = tiny_gan("GAN", stabilizers=[Doubled(), Doubled()]), tiny_gan("GAN")
+    drawn = gan.sample_latent(3, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    expected = plain.sample_latent(3, generator)
+    for _ in range(2):
+        expected = 2 * expected + torch.rand(1, generator=generator)
+    torch.testing.assert_close(drawn, expected)
+    assert gan.sample(2, seed=1).equal(gan.sample(2, seed=1))

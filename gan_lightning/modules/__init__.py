@@ -1,12 +1,29 @@
 """The GANs, one a file."""
 
+from gan_lightning.modules.acgan import ACGAN
 from gan_lightning.modules.cgan import CGAN
 from gan_lightning.modules.conditional_dcgan import ConditionalDCGAN
 from gan_lightning.modules.dcgan import DCGAN
 from gan_lightning.modules.gan import GAN
+from gan_lightning.modules.infogan import InfoGAN
 from gan_lightning.modules.lsgan import LSGAN
+from gan_lightning.modules.projection_cgan import ProjectionCGAN
+from gan_lightning.modules.sagan import SAGAN
 from gan_lightning.modules.sngan import SNGAN
 from gan_lightning.modules.wgan import WGAN
 from gan_lightning.modules.wgangp import WGANGP
 
-__all__ = ["CGAN", "DCGAN", "GAN", "LSGAN", "SNGAN", "WGAN", "WGANGP", "ConditionalDCGAN"]
+__all__ = [
+    "ACGAN",
+    "CGAN",
+    "DCGAN",
+    "GAN",
+    "LSGAN",
+    "SAGAN",
+    "SNGAN",
+    "WGAN",
+    "WGANGP",
+    "ConditionalDCGAN",
+    "InfoGAN",
+    "ProjectionCGAN",
+]

@@ -1,6 +1,10 @@
 """Generators ``G(z, labels) -> images in [-1, 1]`` and discriminators ``D(x, labels) -> Verdict(logits, heads)``."""
 
+from gan_lightning.networks.attention import SelfAttention
+from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNetGenerator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_lightning.networks.equalized import equalize
+from gan_lightning.networks.heads import Projection, WithHeads
 from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes, UpConv2d, spectral_normalize
 from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 from gan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -8,7 +12,9 @@ from gan_lightning.networks.packing import PacGAN
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
+    "BigGANGenerator",
     "ConcatLabels",
+    "ConditionalResNetGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownConv2d",
@@ -18,9 +24,13 @@ __all__ = [
     "MinibatchDiscriminationLayer",
     "MinibatchStdDevLayer",
     "PacGAN",
+    "Projection",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "SelfAttention",
     "UpConv2d",
+    "WithHeads",
     "WithMinibatchLayer",
+    "equalize",
     "spectral_normalize",
 ]

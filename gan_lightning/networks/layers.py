@@ -107,19 +107,24 @@ def spectral_normalize(network: nn.Module) -> nn.Module:
     return network
 
 
-def logits_of(layer: nn.Module, features: Tensor) -> Tensor:
-    """The last layer of a discriminator, outside of autocast: sums over many features overflow in 16 bits.
+def outputs_of(layer: nn.Module, features: Tensor) -> Tensor:
+    """A last layer of a discriminator, outside of autocast: sums over many features overflow in 16 bits.
 
     Args:
-        layer: Maps features to one number an image.
+        layer: Maps features to numbers.
         features: (N, ...).
 
     Returns:
-        (N,), in at least 32 bits.
+        (N, numbers), in at least 32 bits.
     """
     with torch.autocast(features.device.type, enabled=False):
-        logits: Tensor = layer(at_least_fp32(features))
-    return logits.flatten(1).squeeze(1)
+        outputs: Tensor = layer(at_least_fp32(features))
+    return outputs.flatten(1)
+
+
+def logits_of(layer: nn.Module, features: Tensor) -> Tensor:
+    """The logits (N,) of a last layer that gives one number an image: see :func:`outputs_of`."""
+    return outputs_of(layer, features).squeeze(1)
 
 
 def _box_kernel(weight: Tensor) -> Tensor:

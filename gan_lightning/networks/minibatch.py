@@ -1,12 +1,11 @@
 """Layers that compare the images of a batch, so that a discriminator notices when all of them are alike."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from gan_lightning.arguments import check_counts
 from gan_lightning.game import Verdict
+from gan_lightning.networks.heads import features_of
 from gan_lightning.networks.layers import logits_of
 from gan_lightning.parts import Part
 from gan_lightning.precision import at_least_fp32
@@ -77,17 +76,17 @@ class WithMinibatchLayer(Part):
         out_features: Of the layer.
 
     Raises:
-        ValueError: If a number is below 1, or the network tells none.
+        TypeError: If the network does not return its features.
+        ValueError: If a number is below 1.
     """
 
     def __init__(self, network: nn.Module, layer: nn.Module, out_features: int) -> None:
         super().__init__()
-        num_features: Any = getattr(network, "num_features", None)
-        check_counts(num_features=num_features, out_features=out_features)
+        check_counts(out_features=out_features)
         self.network = network
         self.layer = layer
         self.out_features = out_features
-        self.num_features = num_features + out_features
+        self.num_features = features_of(network) + out_features
         self.linear = nn.Linear(out_features, 1, bias=False)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:

@@ -8,6 +8,7 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from gan_lightning.arguments import check_counts
 from gan_lightning.game import Verdict
+from gan_lightning.networks.attention import with_attention
 from gan_lightning.networks.init import init_xavier
 from gan_lightning.networks.layers import DownConv2d, UpConv2d, logits_of, norm_layer
 from gan_lightning.networks.shapes import check_images, check_latents, read_shape, stem
@@ -89,8 +90,17 @@ class FlatBlock(nn.Module):
         return residual + x
 
 
-def _widths(width: int, max_width: int, doublings: int) -> list[int]:
-    """Feature maps at each resolution, the finest first."""
+def feature_maps(width: int, max_width: int, doublings: int) -> list[int]:
+    """Feature maps at each resolution, the finest first.
+
+    Args:
+        width: At full resolution; doubled each time that the resolution halves ...
+        max_width: ... up to this many.
+        doublings: How often it does.
+
+    Raises:
+        ValueError: If a number is below 1.
+    """
     check_counts(width=width, max_width=max_width)
     return [min(width * 2**k, max_width) for k in range(doublings + 1)]
 
@@ -105,6 +115,8 @@ class ResNetGenerator(Part):
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation: "batch" or "none".
+        attention: After how many halvings of the resolution of the images pixels attend to each other
+            (:class:`~gan_lightning.networks.attention.SelfAttention`); None for nowhere.
 
     Raises:
         ValueError: If the network cannot make such images, or a number is out of its range.
@@ -117,6 +129,7 @@ class ResNetGenerator(Part):
         width: int = 64,
         max_width: int = 1024,
         norm: str = "batch",
+        attention: int | None = None,
     ) -> None:
         super().__init__()
         check_counts(latent_dim=latent_dim)
@@ -126,11 +139,13 @@ class ResNetGenerator(Part):
         self.width = width
         self.max_width = max_width
         self.norm = norm
-        widths = _widths(width, max_width, doublings)[::-1]
+        self.attention = attention
+        widths = feature_maps(width, max_width, doublings)[::-1]
+        unflatten = nn.Unflatten(1, (widths[0], height, breadth))
+        blocks = [UpBlock(fan_in, fan_out, norm) for fan_in, fan_out in pairwise(widths)]
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, widths[0] * height * breadth),
-            nn.Unflatten(1, (widths[0], height, breadth)),
-            *[UpBlock(fan_in, fan_out, norm) for fan_in, fan_out in pairwise(widths)],
+            *with_attention([unflatten, *blocks], widths, range(doublings, -1, -1), attention),
             norm_layer(norm, widths[-1]),
             nn.ReLU(),
             nn.Conv2d(widths[-1], self.image_shape[0], 3, padding=1),
@@ -154,6 +169,7 @@ class ResNetDiscriminator(Part):
         image_shape: (C, H, W) of what it judges; H and W as those of :class:`ResNetGenerator`.
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves ...
         max_width: ... up to this many.
+        attention: See :class:`ResNetGenerator`.
 
     Attributes:
         num_features: Of the head "features": what the last layer sees.
@@ -162,16 +178,20 @@ class ResNetDiscriminator(Part):
         ValueError: If the network cannot judge such images, or a number is out of its range.
     """
 
-    def __init__(self, image_shape: Sequence[int], width: int = 64, max_width: int = 1024) -> None:
+    def __init__(
+        self, image_shape: Sequence[int], width: int = 64, max_width: int = 1024, attention: int | None = None
+    ) -> None:
         super().__init__()
         self.image_shape = read_shape(image_shape)
         _, halvings = stem(self.image_shape)
         self.width = width
         self.max_width = max_width
-        widths = _widths(width, max_width, halvings - 1)
+        self.attention = attention
+        widths = feature_maps(width, max_width, halvings - 1)
         blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([self.image_shape[0], *widths])]
         blocks[0].residual[0] = nn.Identity()
-        self.blocks = nn.Sequential(*blocks, FlatBlock(widths[-1]))
+        places = range(1, halvings + 1)
+        self.blocks = nn.Sequential(*with_attention(blocks, widths, places, attention), FlatBlock(widths[-1]))
         self.linear = nn.Linear(widths[-1], 1)
         self.num_features = widths[-1]
         init_xavier(self)

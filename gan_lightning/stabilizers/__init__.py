@@ -2,8 +2,10 @@
 
 from gan_lightning.stabilizers.ada import ADA
 from gan_lightning.stabilizers.averaging import HistoricalAveraging
+from gan_lightning.stabilizers.classifier import AuxiliaryClassifier
 from gan_lightning.stabilizers.clipping import WeightClipping
 from gan_lightning.stabilizers.diff_augment import DiffAugment
+from gan_lightning.stabilizers.information import MutualInformation
 from gan_lightning.stabilizers.labels import NoisyLabels
 from gan_lightning.stabilizers.matching import FeatureMatching
 from gan_lightning.stabilizers.minibatch import MinibatchDiscrimination, MinibatchStdDev
@@ -17,6 +19,7 @@ __all__ = [
     "DRAGAN",
     "R1",
     "R2",
+    "AuxiliaryClassifier",
     "DiffAugment",
     "Drift",
     "FeatureMatching",
@@ -25,6 +28,7 @@ __all__ = [
     "InstanceNoise",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "MutualInformation",
     "NoisyLabels",
     "PathLength",
     "Unrolled",

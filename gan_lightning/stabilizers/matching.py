@@ -25,11 +25,6 @@ class FeatureMatching(Stabilizer):
 
     def generator_terms(self, move: Move) -> Terms:
         """``feature_matching``."""
-        fake = move.on_fake.heads
-        if self.head not in fake:
-            raise ValueError(
-                f"FeatureMatching: D has no head '{self.head}' (it has: {', '.join(sorted(fake)) or 'none'}). Let D "
-                "return gan_lightning.game.Verdict(logits, {'features': ...})."
-            )
-        difference = move.on_real.heads[self.head].mean(0) - fake[self.head].mean(0)
+        real, fake = (verdict.head(self.head, self) for verdict in (move.on_real, move.on_fake))
+        difference = real.mean(0) - fake.mean(0)
         return {"feature_matching": self.weight * difference.square().sum()}

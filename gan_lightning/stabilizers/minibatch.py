@@ -4,6 +4,7 @@ from torch import nn
 
 from gan_lightning.arguments import check_counts
 from gan_lightning.game import Stabilizer
+from gan_lightning.networks.heads import features_of
 from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 
 
@@ -49,20 +50,4 @@ class MinibatchStdDev(Stabilizer):
 
     def wrap(self, discriminator: nn.Module) -> nn.Module:
         """Add the layer."""
-        features_of(discriminator)
         return WithMinibatchLayer(discriminator, MinibatchStdDevLayer(self.group_size), 1)
-
-
-def features_of(discriminator: nn.Module) -> int:
-    """How many features D returns.
-
-    Raises:
-        TypeError: If it returns none.
-    """
-    number = getattr(discriminator, "num_features", None)
-    if not isinstance(number, int):
-        raise TypeError(
-            f"{type(discriminator).__name__} does not return its features: let it return gan_lightning.game.Verdict("
-            "logits, {'features': ...}), and set its attribute num_features."
-        )
-    return number

@@ -168,7 +168,7 @@ def test_the_catalogue_is_there_on_first_use() -> None:
     assert "DCGAN" in gan_lightning.__all__
     assert set(gan_lightning.__all__) | {"load"} <= set(dir(gan_lightning))
     assert gan_lightning.DCGAN.__module__ == "gan_lightning.modules.dcgan"
-    with pytest.raises(AttributeError, match=r"no attribute 'DCGANN'. Its GANs are CGAN, "):
+    with pytest.raises(AttributeError, match=r"no attribute 'DCGANN'. Its GANs are ACGAN, "):
         _ = gan_lightning.DCGANN  # type: ignore[attr-defined]
 
 

@@ -57,7 +57,7 @@ def test_hyperparameters_are_plain_values_of_the_outermost_constructor(save: Any
     _, path = save("WGANGP", lr=np.float64(3e-4), loss=HingeLoss(), stabilizers=parts)
     assert read_checkpoint(path)["hyper_parameters"] == {
         "image_shape": (1, 8, 8),
-        "latent_dim": 6,
+        "latent_dim": 12,
         "width": 4,
         "max_width": 8,
         "n_critic": 2,

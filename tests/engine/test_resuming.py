@@ -102,7 +102,7 @@ def test_the_first_update_after_the_change_has_the_new_learning_rate(go_on: Any,
     ("before", "after", "message"),
     [
         ({}, {"width": 6}, "width 4 -> 6"),
-        ({}, {"latent_dim": 7}, "latent_dim 6 -> 7"),
+        ({}, {"latent_dim": 7}, "latent_dim 12 -> 7"),
         ({}, {"n_critic": 2}, "n_critic 1 -> 2"),
         ({}, {"prior": "uniform"}, "prior normal -> uniform"),
         ({}, {"loss": HingeLoss()}, "loss LeastSquaresLoss -> HingeLoss"),
@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_reported(saved: Any, tiny_gan: BuildGAN) -> None:
     report = start_from(tiny_gan("LSGAN", norm="none", latent_dim=9), str(path))
     count = len(old.state_dict()) - 1
     assert f"{count - 2} of {count} tensors" in report  # G's first layer, and its average's
-    assert report.count("(6, ") == report.count("not (9, ") == 2
+    assert report.count("(12, ") == report.count("not (9, ") == 2
 
 
 def test_a_checkpoint_of_which_nothing_fits_is_refused(saved: Any, tiny_gan: BuildGAN) -> None:

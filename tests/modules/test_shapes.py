@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_lightning
@@ -26,7 +27,7 @@ every_shape = pytest.mark.parametrize(
 
 def small(gan: type[AdversarialModule], shape: Any, **overrides: Any) -> AdversarialModule:
     torch.manual_seed(0)
-    legal = {"width": 4, "max_width": 8, "latent_dim": 6, "embedding_dim": 3, "num_classes": 3, "norm": "none"}
+    legal = {"width": 4, "max_width": 8, "latent_dim": 12, "embedding_dim": 3, "num_classes": 3, "norm": "none"}
     return gan(image_shape=shape, **{k: v for k, v in legal.items() if k in arguments_of(gan)} | overrides)
 
 
@@ -49,12 +50,16 @@ def test_images_have_the_shape_and_the_range_and_get_a_logit_each(gan: Any, shap
 
 @every_convolutional_gan
 @every_shape
-def test_every_parameter_gets_a_gradient_and_every_pixel_is_judged(gan: Any, shape: Shape) -> None:
+def test_every_parameter_gets_a_gradient_and_every_pixel_is_judged(
+    gan: Any, shape: Shape, awaken: Callable[[nn.Module], None]
+) -> None:
     built = small(gan, shape)
+    awaken(built)
     labels = torch.arange(6) % 3
     fake = built.generate(built.sample_latent(6), labels)
     fake.retain_grad()
-    built.judge(fake, labels).logits.square().sum().backward()
+    verdict = built.judge(fake, labels)
+    torch.cat([output.flatten() for output in (verdict.logits, *verdict.heads.values())]).square().sum().backward()
     assert [n for n, p in built.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())] == []
     assert fake.grad is not None
     assert fake.grad.abs().sum((0, 1)).all()

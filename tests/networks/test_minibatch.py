@@ -160,7 +160,7 @@ def test_a_group_of_one_is_an_error_that_names_it() -> None:
 
 
 def test_a_network_that_does_not_tell_its_features_cannot_be_given_a_layer() -> None:
-    with pytest.raises(ValueError, match="num_features must be an integer, at least 1, got None"):
+    with pytest.raises(TypeError, match="Identity does not return its features"):
         WithMinibatchLayer(nn.Identity(), MinibatchStdDevLayer(), 1)
     with pytest.raises(ValueError, match="out_features must be an integer, at least 1, got 0"):
         WithMinibatchLayer(Features(), MinibatchStdDevLayer(), 0)

@@ -1,0 +1,99 @@
+"""Self-attention, against loops over pairs of pixels."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, SelfAttention
+from gan_lightning.networks.attention import with_attention
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def make(channels=16, gamma=0.7):
+    torch.manual_seed(0)
+    layer = SelfAttention(channels).double()
+    nn.init.constant_(layer.gamma, gamma)
+    return layer
+
+
+def test_attention_begins_as_the_identity():
+    torch.manual_seed(0)
+    x = draw(2, 16, 3, 4)
+    assert SelfAttention(16).double()(x).equal(x)
+
+
+def test_each_pixel_adds_a_mean_of_values_weighted_by_the_softmax_of_products():
+    layer, x = make(), draw(1, 16, 2, 3)
+    pixels = x[0].flatten(1).T  # (6, 16)
+    query, key, value, output = (
+        getattr(layer, name).weight.detach()[:, :, 0, 0] for name in ("query", "key", "value", "output")
+    )
+    assert query.shape == key.shape == value.shape == (2, 16)  # C / 8
+    expected = []
+    for j in range(6):
+        scores = [math.exp(float((query @ pixels[j]) @ (key @ pixels[i]))) for i in range(6)]
+        read = sum(score / sum(scores) * (value @ pixels[i]) for i, score in enumerate(scores))
+        expected.append(0.7 * (output @ read) + pixels[j])
+    torch.testing.assert_close(layer(x)[0].flatten(1).T, torch.stack(expected), rtol=0, atol=1e-12)
+
+
+def test_attention_follows_a_permutation_of_the_pixels():
+    layer, x = make(), draw(2, 16, 3, 4)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+
+    def permute(maps):
+        return maps.flatten(2)[:, :, order].unflatten(2, (3, 4))
+
+    torch.testing.assert_close(layer(permute(x)), permute(layer(x)), rtol=0, atol=1e-12)
+
+
+def test_attention_has_first_and_second_derivatives():
+    layer, x = make(channels=2), draw(1, 2, 2, 2).requires_grad_()
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradgradcheck(layer, x)
+
+
+def test_few_channels_are_reduced_to_one():
+    assert SelfAttention(4).query.out_channels == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("channels", 0), ("reduction", 0)])
+def test_illegal_numbers_are_errors_that_name_them(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be an integer, at least 1, got {value}"):
+        SelfAttention(**{"channels": 8, name: value})
+
+
+@pytest.mark.parametrize(("attention", "size", "channels"), [(0, 16, 4), (1, 8, 8), (2, 4, 16)])
+def test_pixels_of_a_generator_attend_at_the_resolution_asked_for(attention, size, channels):
+    generator = ResNetGenerator((1, 16, 16), 5, 4, attention=attention)
+    seen = []
+    (layer,) = (m for m in generator.modules() if isinstance(m, SelfAttention))
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[1:])))
+    generator(torch.randn(2, 5))
+    assert seen == [(channels, size, size)]
+
+
+@pytest.mark.parametrize(("attention", "size", "channels"), [(1, 8, 4), (2, 4, 8)])
+def test_pixels_of_a_discriminator_attend_at_the_resolution_asked_for(attention, size, channels):
+    discriminator = ResNetDiscriminator((1, 16, 16), 4, attention=attention)
+    seen = []
+    (layer,) = (m for m in discriminator.modules() if isinstance(m, SelfAttention))
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[1:])))
+    discriminator(torch.randn(2, 1, 16, 16))
+    assert seen == [(channels, size, size)]
+
+
+def test_networks_have_no_attention_unless_asked_for():
+    networks = ResNetGenerator((1, 8, 8), 5, 4), ResNetDiscriminator((1, 8, 8), 4)
+    assert not any(isinstance(m, SelfAttention) for network in networks for m in network.modules())
+
+
+@pytest.mark.parametrize("attention", [0, 3, 1.5, "half"])
+def test_a_resolution_that_a_network_does_not_have_is_an_error_that_tells_the_legal_ones(attention):
+    with pytest.raises(ValueError, match=rf"from 1 to 2 here, or None, got {attention!r}\."):
+        with_attention([nn.Identity()] * 2, [4, 8], [1, 2], attention)
