@@ -18,7 +18,7 @@ ALLOWED = {
     "gan_lightning.parts": {"torch", "gan_lightning.arguments", "gan_lightning.game"},  # game: a type
     "gan_lightning.engine.draws": {"torch"},
     "gan_lightning.game": {"torch", "gan_lightning.engine.draws", "gan_lightning.parts"},
-    "gan_lightning.losses": {"torch", "gan_lightning.arguments", "gan_lightning.parts"},
+    "gan_lightning.losses": {"torch", *(f"gan_lightning.{part}" for part in ("arguments", "game", "parts"))},
     "gan_lightning.networks": {
         "torch",
         *(f"gan_lightning.{part}" for part in ("arguments", "game", "parts", "precision")),

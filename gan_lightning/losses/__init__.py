@@ -9,9 +9,11 @@ from gan_lightning.losses.adversarial import (
     RelativisticLoss,
     WassersteinLoss,
 )
+from gan_lightning.losses.equilibrium import BoundaryEquilibriumLoss
 
 __all__ = [
     "AdversarialLoss",
+    "BoundaryEquilibriumLoss",
     "HingeLoss",
     "LeastSquaresLoss",
     "MinimaxLoss",

@@ -1,6 +1,7 @@
 """The GANs, one a file."""
 
 from gan_lightning.modules.acgan import ACGAN
+from gan_lightning.modules.began import BEGAN
 from gan_lightning.modules.cgan import CGAN
 from gan_lightning.modules.conditional_dcgan import ConditionalDCGAN
 from gan_lightning.modules.dcgan import DCGAN
@@ -8,6 +9,7 @@ from gan_lightning.modules.gan import GAN
 from gan_lightning.modules.infogan import InfoGAN
 from gan_lightning.modules.lsgan import LSGAN
 from gan_lightning.modules.projection_cgan import ProjectionCGAN
+from gan_lightning.modules.r3gan import R3GAN
 from gan_lightning.modules.sagan import SAGAN
 from gan_lightning.modules.sngan import SNGAN
 from gan_lightning.modules.wgan import WGAN
@@ -15,10 +17,12 @@ from gan_lightning.modules.wgangp import WGANGP
 
 __all__ = [
     "ACGAN",
+    "BEGAN",
     "CGAN",
     "DCGAN",
     "GAN",
     "LSGAN",
+    "R3GAN",
     "SAGAN",
     "SNGAN",
     "WGAN",

@@ -1,6 +1,7 @@
 """Generators ``G(z, labels) -> images in [-1, 1]`` and discriminators ``D(x, labels) -> Verdict(logits, heads)``."""
 
 from gan_lightning.networks.attention import SelfAttention
+from gan_lightning.networks.autoencoder import BEGANDiscriminator, BEGANGenerator
 from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNetGenerator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.equalized import equalize
@@ -9,9 +10,12 @@ from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes,
 from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 from gan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_lightning.networks.packing import PacGAN
+from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
+    "BEGANDiscriminator",
+    "BEGANGenerator",
     "BigGANGenerator",
     "ConcatLabels",
     "ConditionalResNetGenerator",
@@ -25,6 +29,8 @@ __all__ = [
     "MinibatchStdDevLayer",
     "PacGAN",
     "Projection",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "SelfAttention",

@@ -1,5 +1,6 @@
 """Regularisers of the discriminator: scalars that D's loss adds."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -27,8 +28,11 @@ class R1(Stabilizer):
     """Zero-centred penalty on reals (Mescheder et al., 2018, arXiv:1801.04406, eq. 9): γ/2 E‖∇D(x)‖².
 
     Args:
-        weight: γ, at least 0.
+        weight: γ at the start, at least 0.
         every: The penalty is added only every so many updates of D, and weighs that many times as much.
+        final_weight: γ at the end of annealing, at least 0; None for that of the start.
+        anneal_steps: Updates of G over which γ goes from the one to the other, along half a cosine (Huang et al., 2024,
+            arXiv:2501.05441, appendix).
 
     Raises:
         ValueError: If a number is out of its range.
@@ -36,26 +40,37 @@ class R1(Stabilizer):
 
     per_image = True
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+    def __init__(
+        self, weight: float = 10.0, every: int = 1, final_weight: float | None = None, anneal_steps: int = 10_000
+    ) -> None:
         super().__init__()
-        check_weights(weight=weight)
-        check_counts(every=every)
+        check_weights(weight=weight, final_weight=weight if final_weight is None else final_weight)
+        check_counts(every=every, anneal_steps=anneal_steps)
         self.weight = weight
         self.every = every
+        self.final_weight = final_weight
+        self.anneal_steps = anneal_steps
 
     def discriminator_terms(self, move: Move) -> Terms:
         """``r1``."""
         return {"r1": self._penalty(move, move.real)}
 
     def _penalty(self, move: Move, images: Tensor) -> Tensor:
-        return self.weight / 2 * input_gradient(move.judge, images, move.labels).square().sum(1).mean()
+        return self._weight(move.step) / 2 * input_gradient(move.judge, images, move.labels).square().sum(1).mean()
+
+    def _weight(self, step: int) -> float:
+        """γ after so many updates of G."""
+        if self.final_weight is None:
+            return self.weight
+        done = min(step / self.anneal_steps, 1.0)
+        return self.final_weight + (self.weight - self.final_weight) * (1 + math.cos(math.pi * done)) / 2
 
 
 class R2(R1):
     """R1 on fakes (Mescheder et al., 2018, arXiv:1801.04406, eq. 10): γ/2 E‖∇D(G(z))‖².
 
     Args:
-        weight, every: See :class:`R1`.
+        weight, every, final_weight, anneal_steps: See :class:`R1`.
     """
 
     def discriminator_terms(self, move: Move) -> Terms:

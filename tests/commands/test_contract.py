@@ -135,7 +135,10 @@ def test_stabilizers_train_resume_bit_for_bit_and_reload(run: Any, tmp_path: Pat
     assert sorted(logged("whole", "train/d_r1")) == [1, 3, 5]  # lazy: logged when due
     checkpoint = torch.load("runs/whole/checkpoints/last.ckpt", weights_only=True)
     r1, augment = checkpoint["hyper_parameters"]["stabilizers"]
-    assert r1 == {"class_path": "R1", "init_args": {"weight": 1.0, "every": 2}}
+    assert r1 == {
+        "class_path": "R1",
+        "init_args": {"weight": 1.0, "every": 2, "final_weight": None, "anneal_steps": 10_000},
+    }
     assert augment["class_path"] == "DiffAugment"
     gan = gan_lightning.load("runs/whole/checkpoints/last.ckpt")
     assert [type(part).__name__ for part in gan.stabilizers] == ["R1", "DiffAugment"]
@@ -168,7 +171,12 @@ def test_printed_config_is_a_fixed_point(tmp_path: Path, monkeypatch: pytest.Mon
     ]
     first = printed(*TINY, *LSGAN, *COMPOSED, *optimizers)
     assert printed("--config=printed.yaml") == first
-    assert first["model"]["init_args"]["stabilizers"][0]["init_args"] == {"weight": 1.0, "every": 2}
+    assert first["model"]["init_args"]["stabilizers"][0]["init_args"] == {
+        "weight": 1.0,
+        "every": 2,
+        "final_weight": None,
+        "anneal_steps": 10_000,
+    }
 
 
 def test_a_runs_own_config_reproduces_it_bit_for_bit(run: Any, monkeypatch: pytest.MonkeyPatch, identical: Any) -> None:

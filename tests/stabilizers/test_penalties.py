@@ -291,6 +291,22 @@ def test_illegal_weight_is_an_error_that_names_it(penalty: Any, weight: float) -
 
 
 @lazy_penalty
+def test_weight_falls_along_half_a_cosine_to_its_final_value(penalty: Any, make_move: Build, pair: Tensor) -> None:
+    part, critic = penalty(0.4, final_weight=0.1, anneal_steps=100), LinearCritic(torch.ones(6, dtype=torch.float64))
+    weights = {step: term(part, make_move(critic, *pair, step=step)).item() / 3 for step in (0, 25, 50, 100, 1000)}
+    quarter = 0.25 + 0.15 * math.sqrt(0.5)
+    assert weights == pytest.approx({0: 0.4, 25: quarter, 50: 0.25, 100: 0.1, 1000: 0.1}, rel=1e-12)
+
+
+@lazy_penalty
+def test_illegal_annealing_is_an_error_that_names_it(penalty: Any) -> None:
+    with pytest.raises(ValueError, match="final_weight must be finite and at least 0, got -1"):
+        penalty(final_weight=-1)
+    with pytest.raises(ValueError, match="anneal_steps must be an integer, at least 1, got 0"):
+        penalty(anneal_steps=0)
+
+
+@lazy_penalty
 @pytest.mark.parametrize("every", [0, -1, 1.5])
 def test_illegal_period_is_an_error_that_names_it(penalty: Any, every: Any) -> None:
     with pytest.raises(ValueError, match=rf"every must be an integer, at least 1, got {every}"):

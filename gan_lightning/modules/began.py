@@ -1,0 +1,41 @@
+"""BEGAN."""
+
+from typing import Any, Literal
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.losses import AdversarialLoss, BoundaryEquilibriumLoss
+from gan_lightning.networks import BEGANDiscriminator, BEGANGenerator
+from gan_lightning.parts import describe
+
+
+class BEGAN(AdversarialModule):
+    """Boundary equilibrium GAN (Berthelot et al., 2017, arXiv:1703.10717): D is an autoencoder.
+
+    Args:
+        image_shape: (C, H, W); H and W as those of :class:`~gan_lightning.modules.sngan.SNGAN`.
+        latent_dim: Features of a latent, and of D's code.
+        width: Feature maps at full resolution.
+        loss: What each player minimises; it holds the balance, too.
+        lr, betas, prior: As those of :class:`~gan_lightning.base.AdversarialModule`.
+        kwargs: For the base.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 64,
+        width: int = 64,
+        loss: AdversarialLoss = describe(BoundaryEquilibriumLoss),
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        prior: Literal["normal", "uniform"] = "uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            BEGANGenerator(image_shape, latent_dim, width),
+            BEGANDiscriminator(image_shape, latent_dim, width),
+            loss,
+            latent_dim=latent_dim,
+            **{"lr": lr, "betas": betas, "prior": prior, **kwargs},
+        )
