@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.utils import parametrize
 
 from gan_lightning.arguments import arguments_of, blamed, check_counts
@@ -160,9 +160,9 @@ class AdversarialModule(GenerativeModule):
         """The optimizers of G and D. D's steps are not counted: ``global_step`` means updates of G."""
         return uncounted(super().optimizers(use_pl_optimizer))
 
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample_latent(self, n: int, generator: Generator | None = None, truncation: float | None = None) -> Tensor:
         """Latents of the prior, (n, latent_dim), as the stabilizers change them; see the parent."""
-        latents = super().sample_latent(n, generator)
+        latents = super().sample_latent(n, generator, truncation)
         for part in self._parts:
             latents = part.prior(latents, generator)
         return latents

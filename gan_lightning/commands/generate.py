@@ -42,6 +42,7 @@ def generate(
     out: str = "samples.png",
     labels: str | None = None,
     seed: int = 0,
+    truncation: float | None = None,
     format: Literal["png", "folder", "npz"] | None = None,
     model: str | None = None,
     device: str = "auto",
@@ -56,6 +57,8 @@ def generate(
         out: Where they go; an existing file is replaced.
         labels: For a conditional GAN: one class or several, such as 7 or 0,1,2, repeated in turn. Default: all classes.
         seed: The images are a function of it, in [0, 2^63).
+        truncation: Trades diversity for quality: no feature of a latent exceeds it, in absolute value. StyleGAN2 lets
+            styles have this share, in [0, 1], of their distance from the mean style. Default: none.
         format: "png": one grid; "folder": one file an image, with its class in the name; "npz": images, uint8
             (N, H, W, C), and labels, -1 for an unconditional GAN. Default: what the ending of out says.
         model: A class of your own, such as mypkg.MyGAN, which the checkpoint needs; imported from the working
@@ -79,11 +82,11 @@ def generate(
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(_device(device))
     classes = _parse_labels(labels) or list(range(gan.num_classes)) or None
-    channels, height, width = gan.sample(1, classes, seed=0).shape[1:]
+    channels, height, width = gan.sample(1, classes, seed=0, truncation=truncation).shape[1:]
     shape = (num, height, width, channels)
     _check_room(shape, gan.latent_dim, path, kind)
     offset = 0 if gan.num_classes else 1
-    batches = gan.stream(num, classes, seed, batch_size)
+    batches = gan.stream(num, classes, seed, batch_size, truncation)
     WRITERS[kind](path, ((to_uint8(images).cpu(), labels.cpu() - offset) for images, labels in batches), shape)
     print(f"Wrote {num} images of {type(gan).__name__} to {path}.")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.arguments import blamed, check_choice, check_counts, check_decays
+from gan_lightning.arguments import blamed, check_choice, check_counts, check_decays, check_positive
 from gan_lightning.batches import read_batch, read_labels
 from gan_lightning.engine.checkpointed import CheckpointedModule
 from gan_lightning.engine.draws import counted_seed
@@ -18,6 +18,21 @@ from gan_lightning.precision import at_least_fp32
 
 SAMPLING_BATCH = 250
 """Images that :meth:`GenerativeModule.sample_from` makes at a time, which bounds its memory."""
+
+
+def truncated(latents: Tensor, threshold: float) -> Tensor:
+    """Map draws of N(0, I) to draws of what N(0, I) is within a threshold, by the distribution functions of both.
+
+    Args:
+        latents: (N, latent_dim).
+        threshold: Largest absolute value, above 0.
+
+    Returns:
+        (N, latent_dim).
+    """
+    inside = math.erf(threshold * math.sqrt(0.5))
+    mapped = math.sqrt(2) * (inside * (latents.double() * math.sqrt(0.5)).erf()).erfinv()
+    return mapped.clamp(-threshold, threshold).to(latents.dtype)
 
 
 class GenerativeModule(CheckpointedModule):
@@ -91,28 +106,53 @@ class GenerativeModule(CheckpointedModule):
         """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
         return at_least_fp32(self.generator(latents, labels))
 
-    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample_latent(
+        self, n: int, generator: torch.Generator | None = None, truncation: float | None = None
+    ) -> Tensor:
         """Draw latents from the prior.
 
         Args:
             n: How many.
             generator: Source of randomness, whose device is used; by default torch's own, on the module's device.
+            truncation: Largest absolute value of a feature, above 0; None for any. A smaller one gives better, but less
+                diverse images (Brock et al., 2018, arXiv:1809.11096, section 3.1).
 
         Returns:
             (n, latent_dim).
+
+        Raises:
+            ValueError: If the truncation is out of its range, or the prior is not normal.
         """
         device = self.device if generator is None else generator.device
         latents = torch.empty(n, self.latent_dim, device=device)
+        if truncation is not None:
+            self._check_truncation(truncation)
         if self.prior == "uniform":
             return latents.uniform_(-1, 1, generator=generator)
-        return latents.normal_(generator=generator)
+        latents.normal_(generator=generator)
+        return latents if truncation is None else truncated(latents, truncation)
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def _check_truncation(self, truncation: float) -> None:
+        check_positive(truncation=truncation)
+        if self.prior != "normal":
+            raise ValueError(
+                f"{type(self).__name__} draws latents from a {self.prior} prior, which cannot be truncated: leave "
+                f"truncation={truncation} out."
+            )
+
+    def render(self, network: nn.Module, latents: Tensor, labels: Tensor, truncation: float | None) -> Tensor:
+        """Images (N, C, H, W) of G or its average: what a GAN overrides whose G itself truncates."""
+        images: Tensor = network(latents, labels)
+        return images
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
         """Map latents to images as :meth:`sample` does, with gradients: by G's moving average, in evaluation mode.
 
         Args:
             latents: (N, latent_dim).
             labels: (N,) int64, for a conditional GAN.
+            truncation: Of what G makes of latents, in a GAN whose G truncates; others truncate in
+                :meth:`sample_latent`, and ignore it here.
 
         Returns:
             (N, C, H, W) in [-1, 1].
@@ -128,11 +168,17 @@ class GenerativeModule(CheckpointedModule):
         was_training = network.training
         network.eval()
         try:
-            return at_least_fp32(network(latents.to(self.dtype), labels))
+            return at_least_fp32(self.render(network, latents.to(self.dtype), labels, truncation))
         finally:
             network.train(was_training)
 
-    def sample(self, n: int, labels: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        labels: int | Sequence[int] | Tensor | None = None,
+        seed: int | None = None,
+        truncation: float | None = None,
+    ) -> Tensor:
         """Draw images from G, as :meth:`sample_from` does.
 
         Args:
@@ -140,14 +186,16 @@ class GenerativeModule(CheckpointedModule):
             labels: What to draw, for a conditional GAN: one class, or several that are repeated in turn; by default
                 each image gets a random class.
             seed: Of the images, the same on any device; by default torch's own generator is used.
+            truncation: Trades diversity for quality: of latents, see :meth:`sample_latent`, unless the GAN tells
+                otherwise. None for none.
 
         Returns:
             (n, C, H, W) in [-1, 1], on the module's device.
 
         Raises:
-            ValueError: If a label is out of range, or given to an unconditional GAN.
+            ValueError: If a label is out of range, or given to an unconditional GAN; if the truncation is out of range.
         """
-        return torch.cat([images for images, _ in self.stream(n, labels, seed)])
+        return torch.cat([images for images, _ in self.stream(n, labels, seed, truncation=truncation)])
 
     def stream(
         self,
@@ -155,6 +203,7 @@ class GenerativeModule(CheckpointedModule):
         labels: int | Sequence[int] | Tensor | None = None,
         seed: int | None = None,
         batch_size: int = SAMPLING_BATCH,
+        truncation: float | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The images of :meth:`sample` in batches, with their classes: any number in little memory.
 
@@ -163,31 +212,33 @@ class GenerativeModule(CheckpointedModule):
             labels: See :meth:`sample`.
             seed: See :meth:`sample`.
             batch_size: Images at a time, at least 1.
+            truncation: See :meth:`sample`.
 
         Yields:
             images: (at most batch_size, C, H, W) in [-1, 1], on the module's device.
             labels: (at most batch_size,) int64; zeros for an unconditional GAN.
         """
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
-        latents = self.sample_latent(n, generator)
+        latents = self.sample_latent(n, generator, truncation)
         classes = self.sample_labels(n, labels, generator)
         for batch in zip(latents.split(batch_size), classes.split(batch_size), strict=True):
-            yield self.sample_from(batch[0].to(self.device), batch[1]), batch[1]
+            yield self.sample_from(batch[0].to(self.device), batch[1], truncation), batch[1]
 
     @torch.no_grad()
-    def sample_from(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def sample_from(self, latents: Tensor, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
         """Map latents to images, as the module itself does, without gradients and a batch at a time.
 
         Args:
             latents: (N, latent_dim).
             labels: (N,) int64, for a conditional GAN.
+            truncation: As the module itself takes it.
 
         Returns:
             (N, C, H, W) in [-1, 1].
         """
         parts = latents.split(SAMPLING_BATCH)
         classes = [None] * len(parts) if labels is None else labels.split(SAMPLING_BATCH)
-        return torch.cat([self.forward(*batch) for batch in zip(parts, classes, strict=True)])
+        return torch.cat([self.forward(*batch, truncation) for batch in zip(parts, classes, strict=True)])
 
     def sample_labels(self, n: int, labels: int | Sequence[int] | Tensor | None, generator: torch.Generator) -> Tensor:
         """The classes of n samples, (n,) int64 on the module's device: as given or random; 0 if unconditional."""

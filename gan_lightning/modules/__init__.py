@@ -2,6 +2,7 @@
 
 from gan_lightning.modules.acgan import ACGAN
 from gan_lightning.modules.began import BEGAN
+from gan_lightning.modules.biggan import BigGAN
 from gan_lightning.modules.cgan import CGAN
 from gan_lightning.modules.conditional_dcgan import ConditionalDCGAN
 from gan_lightning.modules.dcgan import DCGAN
@@ -27,6 +28,7 @@ __all__ = [
     "SNGAN",
     "WGAN",
     "WGANGP",
+    "BigGAN",
     "ConditionalDCGAN",
     "InfoGAN",
     "ProjectionCGAN",

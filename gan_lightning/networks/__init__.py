@@ -6,6 +6,7 @@ from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNe
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.equalized import equalize
 from gan_lightning.networks.heads import Projection, WithHeads
+from gan_lightning.networks.init import init_orthogonal
 from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes, UpConv2d, spectral_normalize
 from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 from gan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -38,5 +39,6 @@ __all__ = [
     "WithHeads",
     "WithMinibatchLayer",
     "equalize",
+    "init_orthogonal",
     "spectral_normalize",
 ]

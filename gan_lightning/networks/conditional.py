@@ -187,7 +187,7 @@ class BigGANGenerator(ConditionalGenerator):
         attention: int | None = 1,
     ) -> None:
         classes, parts = read_classes(num_classes), stem(image_shape)[1] + 1
-        check_counts(embedding_dim=embedding_dim)
+        check_counts(latent_dim=latent_dim, embedding_dim=embedding_dim)
         check_counts(parts, latent_dim=latent_dim)
         part = latent_dim // parts
         super().__init__(

@@ -26,10 +26,15 @@ def init_xavier(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def init_orthogonal(network: nn.Module) -> None:
-    """BigGAN's: orthogonal weights (Saxe et al., 2013, arXiv:1312.6120), and 0 for biases (arXiv:1809.11096)."""
+def init_orthogonal(network: nn.Module) -> nn.Module:
+    """BigGAN's: orthogonal weights (Saxe et al., 2013, arXiv:1312.6120), and 0 for biases (arXiv:1809.11096).
+
+    Returns:
+        The network itself.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
             nn.init.orthogonal_(module.weight)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    return network

@@ -165,3 +165,14 @@ def test_the_device_is_chosen(checkpoint: Any) -> None:
     path = checkpoint("GAN")
     generate(path, num=2, out="x.npz", device="cpu")
     assert (np.load("x.npz")["images"] == expected(path, 2)).all()
+
+
+def test_images_may_be_truncated(checkpoint: Any) -> None:
+    path = checkpoint("BigGAN")
+    generate(path, num=4, out="x.npz", labels="1", truncation=0.5)
+    images = to_uint8(gan_lightning.load(path).sample(4, 1, 0, truncation=0.5)).permute(0, 2, 3, 1).numpy()
+    assert np.abs(np.load("x.npz")["images"].astype(int) - images).max() <= 1
+    assert not np.array_equal(images, expected(path, 4, 1))
+    with pytest.raises(ValueError, match="truncation must be a finite number above 0, got -1"):
+        generate(path, num=4, out="y.npz", truncation=-1)
+    assert not Path("y.npz").exists()

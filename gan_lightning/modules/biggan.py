@@ -1,0 +1,46 @@
+"""BigGAN."""
+
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
+from gan_lightning.losses import AdversarialLoss, HingeLoss
+from gan_lightning.networks import BigGANGenerator, Projection, ResNetDiscriminator, init_orthogonal, spectral_normalize
+from gan_lightning.parts import describe
+
+
+class BigGAN(AdversarialModule):
+    """A small BigGAN (Brock et al., 2018, arXiv:1809.11096): SAGAN that knows the class; each block sees the latent.
+
+    Args:
+        image_shape, num_classes, latent_dim, embedding_dim, width, max_width, norm, attention: See
+            :class:`~gan_lightning.networks.BigGANGenerator`.
+        loss, n_critic, lr, betas, discriminator_optimizer: As those of :class:`~gan_lightning.base.AdversarialModule`.
+        kwargs: For the base.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        num_classes: int = 10,
+        latent_dim: int = 120,
+        embedding_dim: int = 128,
+        width: int = 64,
+        max_width: int = 1024,
+        norm: str = "batch",
+        attention: int | None = 1,
+        loss: AdversarialLoss = describe(HingeLoss),
+        n_critic: int = 2,
+        lr: float = 5e-5,
+        betas: tuple[float, float] = (0.0, 0.999),
+        discriminator_optimizer: PlayerOptimizer = describe(Adam, lr=2e-4),
+        **kwargs: Any,
+    ) -> None:
+        numbers = latent_dim, embedding_dim, width, max_width
+        generator = BigGANGenerator(image_shape, num_classes, *numbers, norm, attention)
+        judge = Projection(ResNetDiscriminator(image_shape, width, max_width, attention), num_classes)
+        own = {"n_critic": n_critic, "lr": lr, "betas": betas, "discriminator_optimizer": discriminator_optimizer}
+        networks = spectral_normalize(generator), spectral_normalize(init_orthogonal(judge))
+        super().__init__(*networks, loss, latent_dim=latent_dim, **{**own, **kwargs})
+        self.num_classes = generator.num_classes
