@@ -19,6 +19,7 @@ from datamodules.base import Split
 from gan_lightning.arguments import arguments_of
 from gan_lightning.base import AdversarialModule
 from gan_lightning.metrics import FeatureExtractor
+from gan_lightning.networks.progan import Growth
 
 # Where it is not set, Lightning's launchers give this process all cores, and what is forked from it hangs in OpenMP.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,9 +32,10 @@ SMALL: dict[str, Any] = {
     "width": 4,
     "max_width": 8,
     "n_critic": 2,
+    "images_per_phase": 20,
 }
 """What makes a GAN small, by the names of the arguments of its class; those that it has already smaller stay."""
-NO_BATCH_STATISTICS: dict[str, Any] = {"norm": "none", "dropout_prob": 0.0}
+NO_BATCH_STATISTICS: dict[str, Any] = {"norm": "none", "dropout_prob": 0.0, "group_size": 1}
 """What lets a GAN treat the images of a batch independently, likewise."""
 
 
@@ -167,6 +169,21 @@ def _awaken() -> Callable[[nn.Module], None]:
                 nn.init.normal_(parameter, 0.0, 0.1)
 
     return awaken
+
+
+@pytest.fixture(name="stages")
+def _stages() -> Callable[[nn.Module], Iterator[int]]:
+    """Lets a network that grows be in the middle of each phase in turn; any other is as it is, once."""
+
+    def stages(network: nn.Module) -> Iterator[int]:
+        growing = [module for module in network.modules() if isinstance(module, Growth)]
+        phases = 2 * growing[0].doublings + 1 if growing else 1
+        for phase in range(phases):
+            for growth in growing:
+                growth.advance(phase * growth.images_per_phase + growth.images_per_phase // 2)
+            yield phase
+
+    return stages
 
 
 @pytest.fixture

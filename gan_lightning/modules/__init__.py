@@ -9,6 +9,7 @@ from gan_lightning.modules.dcgan import DCGAN
 from gan_lightning.modules.gan import GAN
 from gan_lightning.modules.infogan import InfoGAN
 from gan_lightning.modules.lsgan import LSGAN
+from gan_lightning.modules.progan import ProGAN
 from gan_lightning.modules.projection_cgan import ProjectionCGAN
 from gan_lightning.modules.r3gan import R3GAN
 from gan_lightning.modules.sagan import SAGAN
@@ -31,5 +32,6 @@ __all__ = [
     "BigGAN",
     "ConditionalDCGAN",
     "InfoGAN",
+    "ProGAN",
     "ProjectionCGAN",
 ]

@@ -11,6 +11,7 @@ from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes,
 from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 from gan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_lightning.networks.packing import PacGAN
+from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator, grow
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
@@ -29,6 +30,8 @@ __all__ = [
     "MinibatchDiscriminationLayer",
     "MinibatchStdDevLayer",
     "PacGAN",
+    "ProGANDiscriminator",
+    "ProGANGenerator",
     "Projection",
     "R3GANDiscriminator",
     "R3GANGenerator",
@@ -39,6 +42,7 @@ __all__ = [
     "WithHeads",
     "WithMinibatchLayer",
     "equalize",
+    "grow",
     "init_orthogonal",
     "spectral_normalize",
 ]

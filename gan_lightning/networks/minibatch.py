@@ -45,15 +45,15 @@ class MinibatchStdDevLayer(Part):
     """The standard deviation over a group of images, the mean of all features (Karras et al., 2017, arXiv:1710.10196).
 
     Args:
-        group_size: Images a group, at least 2; all of them where their number is no multiple of it.
+        group_size: Images a group; all of them where their number is no multiple of it. At 1, images are not compared.
 
     Raises:
-        ValueError: If the number is too small.
+        ValueError: If the number is below 1.
     """
 
     def __init__(self, group_size: int = 4) -> None:
         super().__init__()
-        check_counts(least=2, group_size=group_size)
+        check_counts(group_size=group_size)
         self.group_size = group_size
 
     def forward(self, features: Tensor) -> Tensor:
@@ -63,6 +63,23 @@ class MinibatchStdDevLayer(Part):
         groups = at_least_fp32(features).reshape(size, count // size, -1)  # image i is of group i % (count / size)
         deviation = (groups.var(0, unbiased=False) + 1e-8).sqrt().mean(1)
         return deviation.repeat(size)[:, None]
+
+
+class StdDevMap(nn.Module):
+    """Puts what :class:`MinibatchStdDevLayer` says of feature maps behind them, as one more map.
+
+    Args:
+        group_size: Of that layer.
+    """
+
+    def __init__(self, group_size: int) -> None:
+        super().__init__()
+        self.layer = MinibatchStdDevLayer(group_size)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C + 1, H, W)."""
+        deviation = self.layer(maps).to(maps.dtype)[:, :, None, None]
+        return torch.cat([maps, deviation.expand(-1, -1, *maps.shape[2:])], dim=1)
 
 
 class WithMinibatchLayer(Part):

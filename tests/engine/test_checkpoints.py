@@ -63,7 +63,13 @@ def test_hyperparameters_are_plain_values_of_the_outermost_constructor(save: Any
         "n_critic": 2,
         "lr": 3e-4,
         "loss": {"class_path": "HingeLoss", "init_args": {}},
-        "stabilizers": [{"class_path": "R1", "init_args": {"weight": 1.0, "every": 16}}, {"class_path": "Drift"}],
+        "stabilizers": [
+            {
+                "class_path": "R1",
+                "init_args": {"weight": 1.0, "every": 16, "final_weight": None, "anneal_steps": 10_000},
+            },
+            {"class_path": "Drift"},
+        ],
     }
     gan = gan_lightning.load(path)
     assert isinstance(gan.loss, HingeLoss)

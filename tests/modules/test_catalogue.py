@@ -145,13 +145,14 @@ def test_discriminator_gives_one_logit_an_image(gan):
 
 
 @every_gan
-def test_every_parameter_of_both_players_gets_a_gradient(gan, awaken):
+def test_every_parameter_of_both_players_gets_a_gradient(gan, awaken, stages):
     built = small(gan, 8)
     awaken(built)
     labels = torch.arange(4) % max(built.num_classes, 1)
-    fake = built.generate(built.sample_latent(4), labels)
-    verdict = built.judge(fake, labels)
-    sum(output.square().sum() for output in [verdict.logits, *verdict.heads.values()]).backward()
+    for _ in stages(built):
+        fake = built.generate(built.sample_latent(4), labels)
+        verdict = built.judge(fake, labels)
+        sum(output.square().sum() for output in [verdict.logits, *verdict.heads.values()]).backward()
     without = [name for name, p in built.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert without == []
 

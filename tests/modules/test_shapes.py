@@ -1,7 +1,7 @@
 """Images of every shape: what each convolutional GAN makes, judges and learns from."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,16 @@ def test_images_have_the_shape_and_the_range_and_get_a_logit_each(gan: Any, shap
 @every_convolutional_gan
 @every_shape
 def test_every_parameter_gets_a_gradient_and_every_pixel_is_judged(
-    gan: Any, shape: Shape, awaken: Callable[[nn.Module], None]
+    gan: Any, shape: Shape, awaken: Callable[[nn.Module], None], stages: Callable[[nn.Module], Iterator[int]]
 ) -> None:
     built = small(gan, shape)
     awaken(built)
     labels = torch.arange(6) % 3
-    fake = built.generate(built.sample_latent(6), labels)
-    fake.retain_grad()
-    verdict = built.judge(fake, labels)
-    torch.cat([output.flatten() for output in (verdict.logits, *verdict.heads.values())]).square().sum().backward()
+    for _ in stages(built):
+        fake = built.generate(built.sample_latent(6), labels)
+        fake.retain_grad()
+        verdict = built.judge(fake, labels)
+        torch.cat([output.flatten() for output in (verdict.logits, *verdict.heads.values())]).square().sum().backward()
     assert [n for n, p in built.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())] == []
     assert fake.grad is not None
     assert fake.grad.abs().sum((0, 1)).all()

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.game import Verdict
-from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
+from gan_lightning.networks.minibatch import (
+    MinibatchDiscriminationLayer,
+    MinibatchStdDevLayer,
+    StdDevMap,
+    WithMinibatchLayer,
+)
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -154,9 +159,18 @@ def test_illegal_sizes_are_errors_that_name_them(name: str) -> None:
         MinibatchDiscriminationLayer(**{"in_features": 6, name: 0})
 
 
-def test_a_group_of_one_is_an_error_that_names_it() -> None:
-    with pytest.raises(ValueError, match="group_size must be an integer, at least 2, got 1"):
-        MinibatchStdDevLayer(1)
+def test_a_group_of_one_compares_nothing() -> None:
+    assert MinibatchStdDevLayer(1)(draw(3, 5)).unique().tolist() == pytest.approx([1e-4])
+    with pytest.raises(ValueError, match="group_size must be an integer, at least 1, got 0"):
+        MinibatchStdDevLayer(0)
+
+
+def test_a_map_of_the_deviation_is_put_behind_the_others() -> None:
+    maps = draw(4, 3, 2, 2)
+    output = StdDevMap(2)(maps)
+    assert output[:, :3].equal(maps)
+    expected = MinibatchStdDevLayer(2)(maps).view(4, 1, 1, 1).expand(4, 1, 2, 2)
+    torch.testing.assert_close(output[:, 3:], expected)
 
 
 def test_a_network_that_does_not_tell_its_features_cannot_be_given_a_layer() -> None:

@@ -1,0 +1,55 @@
+"""ProGAN."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.game import Stabilizer
+from gan_lightning.losses import AdversarialLoss, WassersteinLoss
+from gan_lightning.networks import ProGANDiscriminator, ProGANGenerator, grow
+from gan_lightning.parts import describe
+from gan_lightning.stabilizers import Drift, GradientPenalty
+
+
+class ProGAN(AdversarialModule):
+    """Progressive growing (Karras et al., 2017, arXiv:1710.10196): both networks grow from small images to large ones.
+
+    Args:
+        image_shape, latent_dim, width, max_width, images_per_phase, group_size: Of both networks, see
+            :class:`~gan_lightning.networks.ProGANGenerator` and :class:`~gan_lightning.networks.ProGANDiscriminator`.
+        loss, stabilizers, lr, betas, kwargs: As those of :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 512,
+        width: int = 64,
+        max_width: int = 512,
+        images_per_phase: int = 200_000,
+        group_size: int = 4,
+        loss: AdversarialLoss = describe(WassersteinLoss),
+        stabilizers: list[Stabilizer] | None = None,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.0, 0.99),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            ProGANGenerator(image_shape, latent_dim, width, max_width, images_per_phase),
+            ProGANDiscriminator(image_shape, width, max_width, images_per_phase, group_size),
+            loss,
+            stabilizers=[GradientPenalty(), Drift(), *(stabilizers or [])],
+            **{"latent_dim": latent_dim, "lr": lr, "betas": betas, **kwargs},
+        )
+
+    def read(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Images of the level that the networks have grown to, and labels."""
+        images, labels = super().read(batch)
+        return grow(self, int(self.images_seen)).shrink(images), labels
+
+    def render(self, network: Any, *args: Any) -> Tensor:
+        """Images of ``image_shape``: those of a lower level have their pixels repeated."""
+        return interpolate(super().render(network, *args), size=network.image_shape[1:])
