@@ -35,7 +35,13 @@ SMALL: dict[str, Any] = {
     "images_per_phase": 20,
 }
 """What makes a GAN small, by the names of the arguments of its class; those that it has already smaller stay."""
-NO_BATCH_STATISTICS: dict[str, Any] = {"norm": "none", "dropout_prob": 0.0, "group_size": 1}
+NO_BATCH_STATISTICS: dict[str, Any] = {
+    "norm": "none",
+    "dropout_prob": 0.0,
+    "group_size": 1,
+    "mixing_prob": 0.0,
+    "noise": 0.0,
+}
 """What lets a GAN treat the images of a batch independently, likewise."""
 
 

@@ -26,7 +26,7 @@ ALLOWED = {
     # networks, because some stabilizers build a layer into D.
     "gan_lightning.stabilizers": {
         "torch",
-        *(f"gan_lightning.{part}" for part in ("arguments", "engine.draws", "game", "networks", "parts")),
+        *(f"gan_lightning.{part}" for part in ("arguments", "engine.draws", "game", "networks", "parts", "precision")),
     },
     "gan_lightning.images": {"torch", "PIL"},
     "gan_lightning.batches": {"torch", "gan_lightning.images"},

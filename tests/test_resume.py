@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 
+import gan_lightning
 from gan_lightning import stabilizers
 from gan_lightning.base import AdversarialModule
 from gan_lightning.engine.optimizers import Adam
@@ -66,8 +67,10 @@ def test_resumed_equals_uninterrupted(
     fit.save_checkpoint(tmp_path / "stop.ckpt")
     _, resumed, late_losses = run(build, trainer, tiny_data, 11, tmp_path / "stop.ckpt")
     torch.testing.assert_close(resumed, expected, rtol=0, atol=0)
-    assert {**early_losses, **late_losses} == all_losses
-    assert len(late_losses) == 11 - stop
+    assert early_losses == {step: all_losses[step] for step in range(1, stop + 1)}
+    assert sorted(late_losses) == list(range(stop + 1, 12))
+    for step, logged in late_losses.items():  # Lightning keeps showing a lazy term that was due before the stop
+        assert logged.items() <= all_losses[step].items()
 
 
 class SaveAt(Callback):
@@ -81,7 +84,10 @@ class SaveAt(Callback):
             trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
 
 
-@pytest.mark.parametrize(("workers", "processes"), [(2, 1), (0, 2), (2, 2)])
+@pytest.mark.parametrize(
+    ("gan_name", "workers", "processes"),  # what workers do does not depend on the GAN
+    [*((name, 0, 2) for name in gan_lightning.__all__), ("CGAN", 2, 1), ("CGAN", 2, 2), ("WGANGP", 2, 2)],
+)
 def test_resumed_equals_uninterrupted_with_workers_and_processes(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, workers: int, processes: int
 ) -> None:

@@ -125,12 +125,13 @@ class GenerativeModule(CheckpointedModule):
         """
         device = self.device if generator is None else generator.device
         latents = torch.empty(n, self.latent_dim, device=device)
-        if truncation is not None:
-            self._check_truncation(truncation)
+        threshold = None if self._generator_truncates else truncation
+        if threshold is not None:
+            self._check_truncation(threshold)
         if self.prior == "uniform":
             return latents.uniform_(-1, 1, generator=generator)
         latents.normal_(generator=generator)
-        return latents if truncation is None else truncated(latents, truncation)
+        return latents if threshold is None else truncated(latents, threshold)
 
     def _check_truncation(self, truncation: float) -> None:
         check_positive(truncation=truncation)
@@ -140,9 +141,14 @@ class GenerativeModule(CheckpointedModule):
                 f"truncation={truncation} out."
             )
 
+    @property
+    def _generator_truncates(self) -> bool:
+        return bool(getattr(self.generator, "truncates", False))
+
     def render(self, network: nn.Module, latents: Tensor, labels: Tensor, truncation: float | None) -> Tensor:
-        """Images (N, C, H, W) of G or its average: what a GAN overrides whose G itself truncates."""
-        images: Tensor = network(latents, labels)
+        """Images (N, C, H, W) of G or its average, as they are sampled."""
+        options = {} if truncation is None or not self._generator_truncates else {"truncation": truncation}
+        images: Tensor = network(latents, labels, **options)
         return images
 
     def forward(self, latents: Tensor, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
@@ -151,8 +157,7 @@ class GenerativeModule(CheckpointedModule):
         Args:
             latents: (N, latent_dim).
             labels: (N,) int64, for a conditional GAN.
-            truncation: Of what G makes of latents, in a GAN whose G truncates; others truncate in
-                :meth:`sample_latent`, and ignore it here.
+            truncation: For a G that truncates; other GANs truncate in :meth:`sample_latent`, and ignore it here.
 
         Returns:
             (N, C, H, W) in [-1, 1].
@@ -186,8 +191,8 @@ class GenerativeModule(CheckpointedModule):
             labels: What to draw, for a conditional GAN: one class, or several that are repeated in turn; by default
                 each image gets a random class.
             seed: Of the images, the same on any device; by default torch's own generator is used.
-            truncation: Trades diversity for quality: of latents, see :meth:`sample_latent`, unless the GAN tells
-                otherwise. None for none.
+            truncation: Trades diversity for quality: of latents, see :meth:`sample_latent`, or of what G makes of them,
+                for a G whose attribute ``truncates`` is True and which takes it as a keyword. None for none.
 
         Returns:
             (n, C, H, W) in [-1, 1], on the module's device.

@@ -14,6 +14,7 @@ from gan_lightning.modules.projection_cgan import ProjectionCGAN
 from gan_lightning.modules.r3gan import R3GAN
 from gan_lightning.modules.sagan import SAGAN
 from gan_lightning.modules.sngan import SNGAN
+from gan_lightning.modules.stylegan2 import StyleGAN2
 from gan_lightning.modules.wgan import WGAN
 from gan_lightning.modules.wgangp import WGANGP
 
@@ -34,4 +35,5 @@ __all__ = [
     "InfoGAN",
     "ProGAN",
     "ProjectionCGAN",
+    "StyleGAN2",
 ]

@@ -14,6 +14,7 @@ from gan_lightning.networks.packing import PacGAN
 from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator, grow
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 
 __all__ = [
     "BEGANDiscriminator",
@@ -38,6 +39,8 @@ __all__ = [
     "ResNetDiscriminator",
     "ResNetGenerator",
     "SelfAttention",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
     "UpConv2d",
     "WithHeads",
     "WithMinibatchLayer",

@@ -1,14 +1,19 @@
 """Path length regularisation."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from gan_lightning.arguments import check_counts, check_decays, check_weights
 from gan_lightning.game import Move, Stabilizer, Terms, Update
+from gan_lightning.precision import at_least_fp32
 
 
 class PathLength(Stabilizer):
     """Lets equal steps in the latent change images equally (Karras et al., 2019, arXiv:1912.04958, eq. 4).
+
+    A latent is here what :meth:`synthesis` of G maps to images, the style, if G has this method and ``mapping``.
 
     The term is weight * E(‖Jᵀy‖ - a)², with J the Jacobian of G at a latent, y from N(0, I) divided by the root of the
     number of pixels, and a the moving average of the lengths ‖Jᵀy‖, which moves after the update. Under batch norm in G
@@ -38,8 +43,13 @@ class PathLength(Stabilizer):
 
     def generator_terms(self, move: Move) -> Terms:
         """``path_length``."""
-        latents = move.latents.detach().requires_grad_()
-        images = move.generate(latents, move.labels)
+        network: Any = move.network
+        if hasattr(network, "synthesis"):
+            latents = network.mapping(move.latents)
+            images = at_least_fp32(network.synthesis(latents))
+        else:
+            latents = move.latents.detach().requires_grad_()
+            images = move.generate(latents, move.labels)
         noise = move.draws.normal_like(images) / images[0, 0].numel() ** 0.5
         (gradient,) = torch.autograd.grad((images * noise).sum(), latents, create_graph=True)
         lengths = gradient.norm(dim=1)

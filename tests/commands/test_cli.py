@@ -410,7 +410,7 @@ def test_print_config_and_help_are_clean(command: Command, capsys: pytest.Captur
     [
         (["--model.widht=3"], "DCGAN has no option 'widht'. Did you mean width? Choose from: accumulate"),
         (["--data.batch_sise=3"], "MNISTSampleDataModule has no option 'batch_sise'. Did you mean batch_size?"),
-        (["--model=DCGANN"], "There is no model 'DCGANN'. Did you mean DCGAN? Choose from: ACGAN, CGAN, DCGAN"),
+        (["--model=DCGANN"], "There is no model 'DCGANN'. Did you mean DCGAN? Choose from: ACGAN, BEGAN, CGAN, DCGAN"),
         (["--data=Foo"], "There is no data 'Foo'. Choose from: CIFAR10DataModule, CelebADataModule"),
         (["--model.lr=fast"], "--model.lr must be a number, got fast."),
         (["--trainer.max_steps=few"], "--trainer.max_steps must be an integer, got few."),

@@ -1,0 +1,52 @@
+"""StyleGAN2."""
+
+from typing import Any
+
+from gan_lightning.base import AdversarialModule
+from gan_lightning.game import Stabilizer
+from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
+from gan_lightning.networks import StyleGAN2Discriminator, StyleGAN2Generator
+from gan_lightning.parts import describe
+from gan_lightning.stabilizers import R1, PathLength
+
+
+class StyleGAN2(AdversarialModule):
+    """A small StyleGAN2 (Karras et al., 2019, arXiv:1912.04958), whose ``truncation`` is of styles, in [0, 1].
+
+    Args:
+        image_shape, latent_dim, width, max_width, mapping_layers, mixing_prob, noise, group_size: Of both networks.
+        penalty_weight: γ of R1, which is added every 16 updates of D.
+        path_length_weight, path_length_every: Of the path length.
+        loss, stabilizers, lr, betas, kwargs: As those of :class:`~gan_lightning.base.AdversarialModule`.
+    """
+
+    adjustable = AdversarialModule.adjustable | {"penalty_weight", "path_length_weight"}
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_dim: int = 256,
+        width: int = 64,
+        max_width: int = 512,
+        mapping_layers: int = 8,
+        mixing_prob: float = 0.9,
+        noise: float = 1.0,
+        group_size: int = 4,
+        penalty_weight: float = 0.01,
+        path_length_weight: float = 2.0,
+        path_length_every: int = 8,
+        loss: AdversarialLoss = describe(NonSaturatingLoss),
+        stabilizers: list[Stabilizer] | None = None,
+        lr: float = 2.5e-3,
+        betas: tuple[float, float] = (0.0, 0.99),
+        **kwargs: Any,
+    ) -> None:
+        lazy = [R1(penalty_weight, every=16), PathLength(path_length_weight, path_length_every)]
+        super().__init__(
+            StyleGAN2Generator(image_shape, latent_dim, width, max_width, mapping_layers, mixing_prob, noise),
+            StyleGAN2Discriminator(image_shape, width, max_width, group_size),
+            loss,
+            stabilizers=[*lazy, *(stabilizers or [])],
+            **{"latent_dim": latent_dim, "lr": lr, "betas": betas, **kwargs},
+        )
