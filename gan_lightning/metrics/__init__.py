@@ -3,6 +3,15 @@
 from gan_lightning.metrics.features import FeatureExtractor
 from gan_lightning.metrics.inception import InceptionFeatures
 from gan_lightning.metrics.mnist_features import MNISTFeatures
+from gan_lightning.metrics.modes import DigitModes, ModeCoverage, PointModes
 from gan_lightning.metrics.report import EvaluationReport
 
-__all__ = ["EvaluationReport", "FeatureExtractor", "InceptionFeatures", "MNISTFeatures"]
+__all__ = [
+    "DigitModes",
+    "EvaluationReport",
+    "FeatureExtractor",
+    "InceptionFeatures",
+    "MNISTFeatures",
+    "ModeCoverage",
+    "PointModes",
+]
