@@ -101,7 +101,7 @@ class DigitModes(ModeCoverage):
         self.features = MNISTFeatures()
 
     def assign(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """The number that the channels of pixels show, uint8 (N, C, 28, 28) or (N, C, 32, 32), read from the first on."""
+        """The number that the channels of pixels show, uint8 (N, C, 28, 28) or (N, C, 32, 32), first digit first."""
         if samples.shape[1] != self.channels:
             raise ValueError(f"DigitModes was made for {self.channels} channels, got {tuple(samples.shape)}.")
         digits = samples.flatten(0, 1).unsqueeze(1)

@@ -1,0 +1,242 @@
+"""Which remedies keep a GAN from collapsing: modes found, good samples and divergence, on data whose modes are known.
+
+    python benchmarks/collapse.py                        # ring and grid: train what is missing
+    python benchmarks/collapse.py --data stacked --root data
+    python benchmarks/collapse.py --only plain r1 --seeds 0
+    python benchmarks/collapse.py --table                # print what there is
+    python benchmarks/collapse.py --picture              # draw docs/collapse.png of what there is
+
+Each remedy is added to one plain GAN, with the same networks, optimizer and number of updates of G. Points: perceptrons
+of two layers of 128 units without norms, 8,000 updates. Stacked MNIST: DCGAN of width 16, 5,000 updates. 64 real images
+in each update of D. G itself, not its average, is judged after the last update, on 2,500 points or 26,000 images. A
+result is one JSON file below benchmarks/results/collapse.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+from PIL import Image, ImageDraw
+
+from datamodules import GridDataModule, RingDataModule, StackedMNISTDataModule
+from datamodules.points import PointDataModule
+from gan_lightning.base import AdversarialModule
+from gan_lightning.images import to_uint8
+from gan_lightning.losses import HingeLoss, NonSaturatingLoss, RelativisticLoss, WassersteinLoss
+from gan_lightning.metrics import DigitModes, PointModes
+from gan_lightning.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    MLPDiscriminator,
+    MLPGenerator,
+    PacGAN,
+    spectral_normalize,
+)
+from gan_lightning.stabilizers import (
+    DRAGAN,
+    R1,
+    R2,
+    DiffAugment,
+    FeatureMatching,
+    GradientPenalty,
+    InstanceNoise,
+    MinibatchDiscrimination,
+    MinibatchStdDev,
+    Unrolled,
+)
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "collapse"
+PICTURE = HERE.parent / "docs" / "collapse.png"
+BATCH = 64
+STEPS = {"ring": 8_000, "grid": 8_000, "stacked": 5_000}
+SNAPSHOTS = (100, 500, 1_000, 2_000, 4_000, 8_000)
+"""Updates of G after which points are kept for the picture."""
+SHOWN = 500
+"""Points of a snapshot."""
+Options = dict[str, Any]
+REMEDIES: dict[str, Callable[[], Options]] = {
+    "plain": dict,
+    "minibatch_discrimination": lambda: {"stabilizers": [MinibatchDiscrimination()]},
+    "minibatch_std_dev": lambda: {"stabilizers": [MinibatchStdDev()]},
+    "feature_matching": lambda: {"stabilizers": [FeatureMatching()]},
+    "unrolled": lambda: {"stabilizers": [Unrolled(5)]},
+    "pacgan2": lambda: {"pack": 2},
+    "pacgan4": lambda: {"pack": 4},
+    "instance_noise": lambda: {"stabilizers": [InstanceNoise(0.1, 4_000)]},
+    "wgan_gp": lambda: {"loss": WassersteinLoss(), "stabilizers": [GradientPenalty()], "n_critic": 5, "norm": "none"},
+    "dragan": lambda: {"stabilizers": [DRAGAN()], "norm": "none"},
+    "spectral_norm": lambda: {"loss": HingeLoss(), "spectral": True, "norm": "none"},
+    "r1": lambda: {"stabilizers": [R1(1.0)], "norm": "none"},
+    "rpgan_r1_r2": lambda: {"loss": RelativisticLoss(), "stabilizers": [R1(0.1), R2(0.1)], "norm": "none"},
+    "diff_augment": lambda: {"stabilizers": [DiffAugment()]},
+}
+"""What each adds to the plain GAN. Penalties, and norms of weights, need a D without batch norm."""
+WITHOUT: dict[str, set[str]] = {"ring": {"diff_augment"}, "grid": {"diff_augment"}, "stacked": set()}
+"""Remedies that make no sense for the data."""
+
+
+def build(data: str, remedy: str) -> AdversarialModule:
+    """The plain GAN with a remedy."""
+    options = {"loss": NonSaturatingLoss(), **REMEDIES[remedy]()}
+    pack, norm = options.pop("pack", 1), options.pop("norm", "batch")
+    is_normalized = options.pop("spectral", False)
+    numbers: Options = {"ema_decay": 0.0, "betas": (0.5, 0.999), **options}
+    if data == "stacked":
+        generator: Any = DCGANGenerator((3, 28, 28), 100, 16)
+        discriminator: Any = DCGANDiscriminator((3 * pack, 28, 28), 16, norm)
+        numbers |= {"latent_dim": 100, "lr": 5e-4}
+    else:
+        generator = MLPGenerator((1, 1, 2), 2, (128, 128), norm="none")
+        discriminator = MLPDiscriminator(2 * pack, (128, 128), dropout_prob=0.0)
+        numbers |= {"latent_dim": 2, "lr": 1e-3}
+    discriminator = spectral_normalize(discriminator) if is_normalized else discriminator
+    return AdversarialModule(generator, PacGAN(discriminator, pack) if pack > 1 else discriminator, **numbers)
+
+
+class Snapshots(Callback):
+    """Keeps points as G makes them, in the units of the data."""
+
+    def __init__(self, data: PointDataModule) -> None:
+        self.data = data
+        self.points: dict[int, list[list[float]]] = {}
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """Keep some points."""
+        if trainer.global_step in SNAPSHOTS:
+            points = self.data.to_points(pl_module.sample(SHOWN, seed=0))
+            self.points[trainer.global_step] = [[round(x, 3) for x in point] for point in points.tolist()]
+
+
+def judge(gan: AdversarialModule, data: Any) -> dict[str, float]:
+    """Modes, divergence, and, of points, the share of good ones."""
+    gan.eval()
+    if isinstance(data, PointDataModule):
+        metric: Any = PointModes(data.modes, data.std)
+        metric.update(data.to_points(gan.sample(2_500, seed=0)))
+    else:
+        metric = DigitModes(3)
+        for images, _ in gan.stream(26_000, seed=0):
+            metric.update(to_uint8(images))
+    return {name: float(value) for name, value in metric.compute().items()}
+
+
+def run(name: str, remedy: str, seed: int, root: str) -> dict[str, Any]:
+    """Train and judge."""
+    seed_everything(seed, verbose=False)
+    gan = build(name, remedy)
+    kinds: dict[str, Callable[[], Any]] = {
+        "ring": lambda: RingDataModule(batch_size=BATCH),
+        "grid": lambda: GridDataModule(batch_size=BATCH),
+        "stacked": lambda: StackedMNISTDataModule(root, batch_size=BATCH),
+    }
+    data = kinds[name]()
+    snapshots = Snapshots(data) if isinstance(data, PointDataModule) else None
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(
+            accelerator="cpu",
+            max_steps=STEPS[name],
+            max_epochs=-1,
+            default_root_dir=folder,
+            callbacks=[snapshots] if snapshots else [],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+        ).fit(gan, data)
+    told = {"data": name, "remedy": remedy, "seed": seed, "seconds": round(time.perf_counter() - begun, 1)}
+    return {**told, **judge(gan, data), "points": snapshots.points if snapshots else {}}
+
+
+def results(data: str) -> list[dict[str, Any]]:
+    """All there is of a data set."""
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"{data}-*.json"))]
+
+
+def table(data: str) -> str:
+    """Means and standard deviations over the seeds, as Markdown, in the order of the remedies."""
+    names = ["modes", "high_quality", "kl"] if data != "stacked" else ["modes", "kl"]
+    lines = [f"| {data} | {' | '.join(names)} | seconds | seeds |", "| --- " * (len(names) + 3) + "|"]
+    for remedy in REMEDIES:
+        runs = [result for result in results(data) if result["remedy"] == remedy]
+        if runs:
+            cells = [spread([result[name] for result in runs]) for name in [*names, "seconds"]]
+            lines.append(f"| {remedy} | {' | '.join(cells)} | {len(runs)} |")
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation."""
+    digits = 0 if max(values) >= 100 else 1 if max(values) >= 10 else 2
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
+
+
+def draw(data: str, seed: int, panel: int = 110, label: int = 170) -> Image.Image:
+    """One row of scatter plots a remedy: what G makes of the same latents, as it trains."""
+    runs = {result["remedy"]: result["points"] for result in results(data) if result["seed"] == seed}
+    shown = [remedy for remedy in REMEDIES if remedy in runs]
+    sheet = Image.new("RGB", (label + panel * len(SNAPSHOTS), 20 + panel * len(shown)), "white")
+    pen = ImageDraw.Draw(sheet)
+    reach = {"ring": 2.6, "grid": 5.0}[data]
+    for column, step in enumerate(SNAPSHOTS):
+        pen.text((label + panel * column + 4, 4), f"{step:,}", fill="black")
+    for row, remedy in enumerate(shown):
+        pen.text((4, 20 + panel * row + panel // 2), f"{data}: {remedy}", fill="black")
+        for column, step in enumerate(SNAPSHOTS):
+            left, top = label + panel * column, 20 + panel * row
+            pen.rectangle((left, top, left + panel - 4, top + panel - 4), outline="lightgray")
+            for x, y in runs[remedy].get(str(step), []):
+                across, down = ((1 + value / reach) / 2 * (panel - 4) for value in (x, -y))
+                pen.point((left + across, top + down), fill="navy")
+    return sheet
+
+
+def draw_all(seed: int = 0) -> None:
+    """Ring and grid side by side."""
+    sheets = [draw(data, seed) for data in ("ring", "grid")]
+    whole = Image.new("RGB", (sum(sheet.width for sheet in sheets), max(sheet.height for sheet in sheets)), "white")
+    whole.paste(sheets[0], (0, 0))
+    whole.paste(sheets[1], (sheets[0].width, 0))
+    whole.quantize(16).save(PICTURE, optimize=True)
+    print(f"Wrote {PICTURE}.")
+
+
+def main() -> None:
+    """Parse the arguments and run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="*", default=["ring", "grid"], choices=list(STEPS))
+    parser.add_argument("--only", nargs="*", default=list(REMEDIES), choices=list(REMEDIES), metavar="REMEDY")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--root", default="data", help="folder of MNIST, as torchvision lays it out")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--table", action="store_true", help="print the results there are")
+    parser.add_argument("--picture", action="store_true", help="draw the points there are")
+    arguments = parser.parse_args()
+    if arguments.table or arguments.picture:
+        print("\n\n".join(table(data) for data in STEPS if results(data)))
+        if arguments.picture:
+            draw_all()
+        return
+    torch.set_num_threads(arguments.threads)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for data in arguments.data:
+        for seed in arguments.seeds:
+            for remedy in [remedy for remedy in arguments.only if remedy not in WITHOUT[data]]:
+                path = RESULTS / f"{data}-{remedy}-{seed}.json"
+                if not path.exists():
+                    path.write_text(json.dumps(run(data, remedy, seed, arguments.root)) + "\n")
+                    print(table(data).splitlines()[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
