@@ -1,4 +1,9 @@
-"""ACGAN."""
+"""ACGAN: D names the class of an image besides judging it.
+
+    min_D L_S - E[log C(y|x)], min_G L_S' - E[log C(y|G(z, y))], with L_S and L_S' of the first GAN's game.
+
+Good for few classes that are easily told apart; G is led away from images that are hard to classify.
+"""
 
 from typing import Any
 

@@ -1,4 +1,9 @@
-"""BEGAN."""
+"""BEGAN: D is an autoencoder, which rebuilds reals well and fakes badly.
+
+    min_D L(x) - k L(G(z)), min_G L(G(z)), k ← k + λ_k (γ L(x) - L(G(z))), with L(v) = |v - D(v)|.
+
+Good for smooth images and a measure of convergence; at low γ samples are alike.
+"""
 
 from typing import Any, Literal
 

@@ -1,4 +1,9 @@
-"""BigGAN."""
+"""BigGAN: SAGAN that knows the class, whose every block sees a part of the latent.
+
+    Norms of G have scales and shifts linear in (embedding of y, part of z); D(x, y) = yᵀVφ(x) + ψ(φ(x)); hinge loss.
+
+Good for many classes; truncation of latents trades diversity for quality.
+"""
 
 from typing import Any
 

@@ -1,4 +1,9 @@
-"""cGAN."""
+"""cGAN: the first GAN, told the class.
+
+    min_D -E[log D(x|y)] - E[log(1 - D(G(z|y)|y))], min_G -E[log D(G(z|y)|y)].
+
+Good for a first look at conditioning; its images are as grainy as the first GAN's.
+"""
 
 import math
 from typing import Any

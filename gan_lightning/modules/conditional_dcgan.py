@@ -1,4 +1,9 @@
-"""Conditional DCGAN."""
+"""Conditional DCGAN: convolutions that know the class.
+
+    min_D -E[log D(x|y)] - E[log(1 - D(G(z|y)|y))], min_G -E[log D(G(z|y)|y)].
+
+Good for a quick conditional result on small images.
+"""
 
 from typing import Any
 

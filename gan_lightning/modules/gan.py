@@ -1,4 +1,9 @@
-"""GAN."""
+"""The first GAN: two multi-layer perceptrons.
+
+    min_D -E[log D(x)] - E[log(1 - D(G(z)))], min_G -E[log D(G(z))].
+
+Good for a first look, and for data without spatial structure: it is the quickest, and its images are grainy.
+"""
 
 import math
 from typing import Any

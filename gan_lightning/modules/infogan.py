@@ -1,4 +1,9 @@
-"""InfoGAN."""
+"""InfoGAN: a part of the latent that D can read back, without labels.
+
+    min_{G,Q} max_D V(D, G) - λ E[log Q(c|G(z, c))], a bound of the mutual information I(c; G(z, c)).
+
+Good for finding kinds and styles in images without labels.
+"""
 
 from typing import Any
 

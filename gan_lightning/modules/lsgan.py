@@ -1,4 +1,9 @@
-"""LSGAN."""
+"""LSGAN: DCGAN's networks, which regress targets instead of classifying.
+
+    min_D ½ E[(D(x) - 1)²] + ½ E[D(G(z))²], min_G ½ E[(D(G(z)) - 1)²].
+
+Good where the first GAN's gradient vanishes: fakes far on the right side of D's boundary are pulled back, too.
+"""
 
 from typing import Any
 

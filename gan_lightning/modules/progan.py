@@ -1,4 +1,9 @@
-"""ProGAN."""
+"""ProGAN: both networks grow, from small images to large ones.
+
+    min_D E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²] + ε E[D(x)²], at each resolution; new layers fade in.
+
+Good for high resolutions: most of the training is cheap, as it is of small images.
+"""
 
 from typing import Any
 

@@ -1,4 +1,9 @@
-"""cGAN with a projection discriminator."""
+"""cGAN with projection: SNGAN whose discriminator compares an image with its class.
+
+    D(x, y) = yᵀVφ(x) + ψ(φ(x)), and norms of G whose scale and shift depend on y; hinge loss.
+
+Good for classes of any number: D need not name the class, so that samples keep their variety within it.
+"""
 
 from typing import Any
 

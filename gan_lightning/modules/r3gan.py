@@ -1,4 +1,9 @@
-"""R3GAN."""
+"""R3GAN: relativistic pairing with penalties on reals and fakes, and no tricks.
+
+    min_D E[softplus(D(G(z)) - D(x))] + γ/2 (E‖∇D(x)‖² + E‖∇D(G(z))‖²), min_G E[softplus(D(x) - D(G(z)))].
+
+Good against collapse: the game converges locally, and covers modes that others drop.
+"""
 
 from typing import Any
 

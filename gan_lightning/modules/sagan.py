@@ -1,4 +1,9 @@
-"""SAGAN."""
+"""SAGAN: pixels attend to all others, and both players are spectrally normalised.
+
+    y = γ v(h(x) softmax(f(x)ᵀ g(x))) + x at one resolution, in the game of SNGAN; D learns four times as fast as G.
+
+Good where distant parts of an image must agree, as in faces and objects.
+"""
 
 from typing import Any
 

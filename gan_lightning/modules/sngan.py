@@ -1,4 +1,9 @@
-"""SNGAN."""
+"""SNGAN: weights of spectral norm 1 keep D smooth, at no cost.
+
+    min_D E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], min_G -E[D(G(z))], with W / sigma(W) for each weight W of D.
+
+Good for larger images and residual networks, with no penalty to tune; D wants more updates, or a higher learning rate.
+"""
 
 from typing import Any
 

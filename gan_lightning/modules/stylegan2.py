@@ -1,4 +1,9 @@
-"""StyleGAN2."""
+"""StyleGAN2: a network maps latents to styles, which modulate each convolution.
+
+    min_D E[softplus(D(G(z)))] + E[softplus(-D(x))] + γ/2 E‖∇D(x)‖², min_G E[softplus(-D(G(z)))] + E(‖J_wᵀy‖ - a)².
+
+Good for quality, for walks and edits in the space of styles, and truncation; it is slow, and wants long trainings.
+"""
 
 from typing import Any
 

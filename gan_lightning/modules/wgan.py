@@ -1,4 +1,9 @@
-"""WGAN."""
+"""WGAN: the critic estimates the earth mover's distance, with its weights clipped.
+
+    max_D E[D(x)] - E[D(G(z))] with |w| ≤ c for each weight w of D, min_G -E[D(G(z))].
+
+Good for study: the loss of the critic follows the quality of samples. Clipping makes it slow; see WGAN-GP.
+"""
 
 from typing import Any
 

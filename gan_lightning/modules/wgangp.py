@@ -1,4 +1,9 @@
-"""WGAN-GP."""
+"""WGAN-GP: the critic's gradient, not its weights, keeps it 1-Lipschitz.
+
+    min_D E[D(G(z))] - E[D(x)] + λ E[(‖∇D(x̂)‖ - 1)²] with x̂ between x and G(z), min_G -E[D(G(z))].
+
+Good where a game must not diverge, whatever the networks; each of D's updates costs more than twice the time.
+"""
 
 from typing import Any
 
