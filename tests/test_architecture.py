@@ -30,7 +30,11 @@ ALLOWED = {
     },
     "gan_lightning.images": {"torch", "PIL"},
     "gan_lightning.batches": {"torch", "gan_lightning.images"},
-    "gan_lightning.loading": {"gan_lightning.base", "gan_lightning.engine", "gan_lightning.parts"},
+    "gan_lightning.pretrained": {
+        *("torch", "safetensors"),
+        *(f"gan_lightning.{part}" for part in ("base", "engine", "parts")),
+    },
+    "gan_lightning.loading": {f"gan_lightning.{part}" for part in ("base", "engine", "parts", "pretrained")},
     "gan_lightning.engine": {
         "torch",
         "lightning",
