@@ -23,6 +23,7 @@ class SNGAN(AdversarialModule):
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
+        last_block: Whether D's last block keeps the resolution, "flat", or halves it, "half".
         loss: What each player minimises.
         betas: Adam's.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
@@ -36,13 +37,14 @@ class SNGAN(AdversarialModule):
         width: int = 64,
         max_width: int = 1024,
         norm: str = "batch",
+        last_block: str = "flat",
         loss: AdversarialLoss = describe(HingeLoss),
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
-            spectral_normalize(ResNetDiscriminator(image_shape, width, max_width)),
+            spectral_normalize(ResNetDiscriminator(image_shape, width, max_width, last_block=last_block)),
             loss,
             latent_dim=latent_dim,
             betas=betas,

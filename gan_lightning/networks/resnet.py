@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from gan_lightning.arguments import check_counts
+from gan_lightning.arguments import check_choice, check_counts
 from gan_lightning.game import Verdict
 from gan_lightning.networks.attention import with_attention
 from gan_lightning.networks.init import init_xavier
@@ -161,7 +161,7 @@ class ResNetGenerator(Part):
 
 
 class ResNetDiscriminator(Part):
-    """Residual blocks that halve the resolution, one that keeps it, ReLU, a sum over the pixels, a linear layer.
+    """Residual blocks that halve the resolution, a last one, ReLU, a sum over the pixels, a linear layer.
 
     The first block takes the image itself, not its ReLU.
 
@@ -170,6 +170,7 @@ class ResNetDiscriminator(Part):
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         attention: See :class:`ResNetGenerator`.
+        last_block: "flat" keeps the resolution; "half" halves it once more, and doubles the feature maps.
 
     Attributes:
         num_features: Of the head "features": what the last layer sees.
@@ -179,21 +180,34 @@ class ResNetDiscriminator(Part):
     """
 
     def __init__(
-        self, image_shape: Sequence[int], width: int = 64, max_width: int = 1024, attention: int | None = None
+        self,
+        image_shape: Sequence[int],
+        width: int = 64,
+        max_width: int = 1024,
+        attention: int | None = None,
+        last_block: str = "flat",
     ) -> None:
         super().__init__()
+        check_choice(["flat", "half"], last_block=last_block)
         self.image_shape = read_shape(image_shape)
-        _, halvings = stem(self.image_shape)
+        size, halvings = stem(self.image_shape)
         self.width = width
         self.max_width = max_width
         self.attention = attention
-        widths = feature_maps(width, max_width, halvings - 1)
+        self.last_block = last_block
+        if last_block == "half" and (size[0] | size[1]) % 2:
+            raise ValueError(
+                f"last_block 'half' cannot halve the {size[0]}x{size[1]} pixels that the other blocks leave. Set it to "
+                "flat."
+            )
+        *widths, last = feature_maps(width, max_width, halvings)
         blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([self.image_shape[0], *widths])]
         blocks[0].residual[0] = nn.Identity()
         places = range(1, halvings + 1)
-        self.blocks = nn.Sequential(*with_attention(blocks, widths, places, attention), FlatBlock(widths[-1]))
-        self.linear = nn.Linear(widths[-1], 1)
-        self.num_features = widths[-1]
+        end = DownBlock(widths[-1], last) if last_block == "half" else FlatBlock(widths[-1])
+        self.blocks = nn.Sequential(*with_attention(blocks, widths, places, attention), end)
+        self.num_features = last if last_block == "half" else widths[-1]
+        self.linear = nn.Linear(self.num_features, 1)
         init_xavier(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:

@@ -182,3 +182,20 @@ def test_channels_last_gives_the_same():
         network.to(memory_format=torch.channels_last)
     torch.testing.assert_close(generator(latents), images, rtol=0, atol=1e-12)
     torch.testing.assert_close(critic(images.to(memory_format=torch.channels_last)).logits, logits, rtol=0, atol=1e-10)
+
+
+def test_last_block_may_halve_the_resolution_once_more():
+    with torch.device("meta"):
+        discriminator = ResNetDiscriminator((3, 64, 64), last_block="half")
+    kinds = [type(block) for block in discriminator.blocks]
+    assert kinds == [DownBlock] * 5  # 64 -> 2, as in mimicry's 64-px D
+    assert [block.shortcut.out_channels for block in discriminator.blocks] == [64, 128, 256, 512, 1024]
+    assert discriminator.num_features == discriminator.linear.in_features == 1024
+    assert ResNetDiscriminator((1, 16, 16), 2, last_block="half")(torch.randn(2, 1, 16, 16)).logits.shape == (2,)
+
+
+def test_a_last_block_that_cannot_halve_is_an_error_that_tells_the_size():
+    with pytest.raises(ValueError, match="'half' cannot halve the 7x7 pixels"):
+        ResNetDiscriminator((1, 28, 28), last_block="half")
+    with pytest.raises(ValueError, match="last_block must be one of flat, half, got 'x'"):
+        ResNetDiscriminator((1, 32, 32), last_block="x")
