@@ -21,7 +21,7 @@ CONVOLUTIONAL = [gan for gan in CATALOGUE if "width" in arguments_of(gan)]
 every_gan = pytest.mark.parametrize("gan", CATALOGUE, ids=lambda gan: gan.__name__)
 every_convolutional_gan = pytest.mark.parametrize("gan", CONVOLUTIONAL, ids=lambda gan: gan.__name__)
 every_shape = pytest.mark.parametrize(
-    "shape", [(1, 28, 28), (3, 32, 32), (1, 64, 48), (3, 28, 56), (1, 24, 40), (2, 8, 50)], ids=str
+    "shape", [(1, 28, 28), (3, 32, 32), (1, 64, 48), (3, 28, 56), (1, 24, 40), (2, 8, 50), (3, 128, 128)], ids=str
 )
 
 
