@@ -9,6 +9,7 @@ are rounded to 16 bits, against the test images.
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ COLUMNS, ROWS = 10, 4
 def judged(path: Path, root: str) -> dict[str, Any]:
     """The value of the metric and its protocol, of a file, on the test images."""
     evaluation = Evaluation()
-    Trainer(accelerator="cpu", callbacks=[evaluation], logger=False).test(
-        gan_lightning.load(path), MNISTDataModule(root)
-    )
+    options: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(accelerator="cpu", callbacks=[evaluation], default_root_dir=folder, **options)
+        trainer.test(gan_lightning.load(path), MNISTDataModule(root), verbose=False)
     if evaluation.report is None:
         raise RuntimeError(f"{path} was not evaluated.")
     return {"value": round(evaluation.report.value, 2), **evaluation.report.protocol()}
@@ -66,7 +68,7 @@ def write_card(name: str, card: dict[str, Any]) -> None:
     size = f"| file | {(FOLDER / f'{name}.safetensors').stat().st_size / 2**10:.0f} KiB of safetensors |"
     text = f"""# {name}
 
-`gan_lightning.load("{name}").sample(16)`, or `gan-lightning generate --ckpt_path {name}`: a {type(gan).__name__}.
+Class {type(gan).__name__}: `gan_lightning.load("{name}").sample(16)`, or `gan-lightning generate --ckpt_path {name}`.
 
 | | |
 | --- | --- |

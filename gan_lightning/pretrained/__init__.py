@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gan_lightning.base import AdversarialModule
@@ -46,7 +46,7 @@ def save_generator(gan: AdversarialModule, path: str | Path, card: Mapping[str, 
         "card": dict(card),
     }
     header = {name: json.dumps(value) for name, value in told.items()}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, header)
+    Path(path).write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, header))
 
 
 def _is_weight(tensor: Tensor) -> bool:
