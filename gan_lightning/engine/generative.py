@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from gan_lightning.arguments import blamed, check_choice, check_counts, check_decays, check_positive
 from gan_lightning.batches import read_batch, read_labels
@@ -146,10 +147,11 @@ class GenerativeModule(CheckpointedModule):
         return bool(getattr(self.generator, "truncates", False))
 
     def render(self, network: nn.Module, latents: Tensor, labels: Tensor, truncation: float | None) -> Tensor:
-        """Images (N, C, H, W) of G or its average, as they are sampled."""
+        """Images (N, C, H, W) of G or its average, as they are sampled: if G still grows, with its pixels repeated."""
         options = {} if truncation is None or not self._generator_truncates else {"truncation": truncation}
         images: Tensor = network(latents, labels, **options)
-        return images
+        _, *size = getattr(network, "image_shape", images.shape[1:])
+        return images if list(images.shape[2:]) == size else interpolate(images, size)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
         """Map latents to images as :meth:`sample` does, with gradients: by G's moving average, in evaluation mode.

@@ -37,10 +37,12 @@ class BEGAN(AdversarialModule):
         prior: Literal["normal", "uniform"] = "uniform",
         **kwargs: Any,
     ) -> None:
+        own: dict[str, Any] = {"lr": lr, "betas": betas, "prior": prior}
         super().__init__(
             BEGANGenerator(image_shape, latent_dim, width),
             BEGANDiscriminator(image_shape, latent_dim, width),
             loss,
             latent_dim=latent_dim,
-            **{"lr": lr, "betas": betas, "prior": prior, **kwargs},
+            **own,
+            **kwargs,
         )

@@ -18,10 +18,8 @@ class BigGAN(AdversarialModule):
     """A small BigGAN (Brock et al., 2018, arXiv:1809.11096): SAGAN that knows the class; each block sees the latent.
 
     Args:
-        image_shape, num_classes, latent_dim, embedding_dim, width, max_width, norm, attention: See
-            :class:`~gan_lightning.networks.BigGANGenerator`.
-        loss, n_critic, lr, betas, discriminator_optimizer: As those of :class:`~gan_lightning.base.AdversarialModule`.
-        kwargs: For the base.
+        image_shape, num_classes, latent_dim, embedding_dim, width, max_width, norm, attention: Of both networks.
+        loss, n_critic, lr, betas, discriminator_optimizer, kwargs: See :class:`~gan_lightning.base.AdversarialModule`.
     """
 
     def __init__(
@@ -42,10 +40,17 @@ class BigGAN(AdversarialModule):
         discriminator_optimizer: PlayerOptimizer = describe(Adam, lr=2e-4),
         **kwargs: Any,
     ) -> None:
-        numbers = latent_dim, embedding_dim, width, max_width
-        generator = BigGANGenerator(image_shape, num_classes, *numbers, norm, attention)
+        generator = BigGANGenerator(
+            image_shape, num_classes, latent_dim, embedding_dim, width, max_width, norm, attention
+        )
         judge = Projection(ResNetDiscriminator(image_shape, width, max_width, attention), num_classes)
-        own = {"n_critic": n_critic, "lr": lr, "betas": betas, "discriminator_optimizer": discriminator_optimizer}
-        networks = spectral_normalize(generator), spectral_normalize(init_orthogonal(judge))
-        super().__init__(*networks, loss, latent_dim=latent_dim, **{**own, **kwargs})
+        own: dict[str, Any] = {"latent_dim": latent_dim, "n_critic": n_critic, "lr": lr, "betas": betas}
+        super().__init__(
+            spectral_normalize(generator),
+            spectral_normalize(init_orthogonal(judge)),
+            loss,
+            discriminator_optimizer=discriminator_optimizer,
+            **own,
+            **kwargs,
+        )
         self.num_classes = generator.num_classes

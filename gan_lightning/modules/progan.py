@@ -8,7 +8,6 @@ Good for high resolutions: most of the training is cheap, as it is of small imag
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from gan_lightning.base import AdversarialModule
 from gan_lightning.game import Stabilizer
@@ -22,8 +21,7 @@ class ProGAN(AdversarialModule):
     """Progressive growing (Karras et al., 2017, arXiv:1710.10196): both networks grow from small images to large ones.
 
     Args:
-        image_shape, latent_dim, width, max_width, images_per_phase, group_size: Of both networks, see
-            :class:`~gan_lightning.networks.ProGANGenerator` and :class:`~gan_lightning.networks.ProGANDiscriminator`.
+        image_shape, latent_dim, width, max_width, images_per_phase, group_size: Of both networks.
         loss, stabilizers, lr, betas, kwargs: As those of :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -42,19 +40,17 @@ class ProGAN(AdversarialModule):
         betas: tuple[float, float] = (0.0, 0.99),
         **kwargs: Any,
     ) -> None:
+        own: dict[str, Any] = {"latent_dim": latent_dim, "lr": lr, "betas": betas}
         super().__init__(
             ProGANGenerator(image_shape, latent_dim, width, max_width, images_per_phase),
             ProGANDiscriminator(image_shape, width, max_width, images_per_phase, group_size),
             loss,
             stabilizers=[GradientPenalty(), Drift(), *(stabilizers or [])],
-            **{"latent_dim": latent_dim, "lr": lr, "betas": betas, **kwargs},
+            **own,
+            **kwargs,
         )
 
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Images of the level that the networks have grown to, and labels."""
         images, labels = super().read(batch)
         return grow(self, int(self.images_seen)).shrink(images), labels
-
-    def render(self, network: Any, *args: Any) -> Tensor:
-        """Images of ``image_shape``: those of a lower level have their pixels repeated."""
-        return interpolate(super().render(network, *args), size=network.image_shape[1:])

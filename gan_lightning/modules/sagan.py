@@ -41,10 +41,12 @@ class SAGAN(AdversarialModule):
         discriminator_optimizer: PlayerOptimizer = describe(Adam, lr=4e-4),
         **kwargs: Any,
     ) -> None:
+        own: dict[str, Any] = {"lr": lr, "betas": betas, "discriminator_optimizer": discriminator_optimizer}
         super().__init__(
             spectral_normalize(ResNetGenerator(image_shape, latent_dim, width, max_width, norm, attention)),
             spectral_normalize(ResNetDiscriminator(image_shape, width, max_width, attention)),
             loss,
             latent_dim=latent_dim,
-            **{"lr": lr, "betas": betas, "discriminator_optimizer": discriminator_optimizer, **kwargs},
+            **own,
+            **kwargs,
         )

@@ -20,8 +20,7 @@ class StyleGAN2(AdversarialModule):
 
     Args:
         image_shape, latent_dim, width, max_width, mapping_layers, mixing_prob, noise, group_size: Of both networks.
-        penalty_weight: γ of R1, which is added every 16 updates of D.
-        path_length_weight, path_length_every: Of the path length.
+        penalty_weight, path_length_weight: Of R1, every 16 updates of D, and of the path length, every 8 of G.
         loss, stabilizers, lr, betas, kwargs: As those of :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -40,18 +39,18 @@ class StyleGAN2(AdversarialModule):
         group_size: int = 4,
         penalty_weight: float = 0.01,
         path_length_weight: float = 2.0,
-        path_length_every: int = 8,
         loss: AdversarialLoss = describe(NonSaturatingLoss),
         stabilizers: list[Stabilizer] | None = None,
         lr: float = 2.5e-3,
         betas: tuple[float, float] = (0.0, 0.99),
         **kwargs: Any,
     ) -> None:
-        lazy = [R1(penalty_weight, every=16), PathLength(path_length_weight, path_length_every)]
+        own: dict[str, Any] = {"latent_dim": latent_dim, "lr": lr, "betas": betas}
         super().__init__(
             StyleGAN2Generator(image_shape, latent_dim, width, max_width, mapping_layers, mixing_prob, noise),
             StyleGAN2Discriminator(image_shape, width, max_width, group_size),
             loss,
-            stabilizers=[*lazy, *(stabilizers or [])],
-            **{"latent_dim": latent_dim, "lr": lr, "betas": betas, **kwargs},
+            stabilizers=[R1(penalty_weight, every=16), PathLength(path_length_weight, every=8), *(stabilizers or [])],
+            **own,
+            **kwargs,
         )

@@ -20,13 +20,12 @@ class WGANGP(AdversarialModule):
 
     Args:
         image_shape: (C, H, W); H and W as those of :class:`~gan_lightning.modules.sngan.SNGAN`.
-        latent_dim, n_critic, lr, betas, loss: As those of :class:`~gan_lightning.base.AdversarialModule`.
+        latent_dim, n_critic, lr, betas, loss, kwargs: As those of :class:`~gan_lightning.base.AdversarialModule`.
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
         gradient_penalty_weight: λ, at least 0.
         stabilizers: What is added to the game, besides the penalty.
-        kwargs: For the base.
     """
 
     adjustable = AdversarialModule.adjustable | {"gradient_penalty_weight"}
@@ -47,11 +46,12 @@ class WGANGP(AdversarialModule):
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
+        own: dict[str, Any] = {"latent_dim": latent_dim, "n_critic": n_critic, "lr": lr, "betas": betas}
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
             ResNetDiscriminator(image_shape, width, max_width),
             loss,
             stabilizers=[GradientPenalty(gradient_penalty_weight), *(stabilizers or [])],
-            latent_dim=latent_dim,
-            **{"n_critic": n_critic, "lr": lr, "betas": betas, **kwargs},
+            **own,
+            **kwargs,
         )

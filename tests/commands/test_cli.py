@@ -117,8 +117,10 @@ def test_every_model_config_trains_judges_and_generates(config: Path, command: C
 def test_recipes_train(name: str, command: Command, tmp_path: Path) -> None:
     configs = ["data/mnist_sample", name, "trainer/cpu"]
     files = [f"--config={CONFIGS / config}.yaml" for config in configs]
-    width = ["--model.width=4"] if "width" in (CONFIGS / f"{name}.yaml").read_text() else []
-    command("fit", *files, *TINY, *width, "--trainer.max_steps=2", "--run_name=r")
+    text = (CONFIGS / f"{name}.yaml").read_text()
+    width = ["--model.width=4"] if "width" in text else []
+    size = ["--data.image_size=32", "--model.max_width=8"] if "celeba" in name else []
+    command("fit", *files, *TINY, *width, *size, "--trainer.max_steps=2", "--run_name=r")
     assert read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")["global_step"] == 2
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from jsonargparse import ArgumentParser
 from torch import nn
 
 import gan_lightning
@@ -325,3 +326,13 @@ def test_snake_case():
     names = ["GAN", "InfoGAN", "ConditionalDCGAN", "ProjectionCGAN", "WGANGP", "StyleGAN2"]
     snakes = ["gan", "infogan", "conditional_dcgan", "projection_cgan", "wgangp", "stylegan2"]
     assert [snake_case(name) for name in names] == snakes
+
+
+@every_gan
+def test_the_command_line_knows_every_option(gan):
+    """jsonargparse finds those of **kwargs in the source, and silently misses them where it cannot read it."""
+    parser = ArgumentParser()
+    parser.add_class_arguments(gan, "model", sub_configs=True)
+    known = {action.dest.split(".")[1] for action in parser._actions if action.dest.startswith("model.")}
+    optional = {name for name, parameter in arguments_of(gan).items() if parameter.default is not parameter.empty}
+    assert known >= optional >= {"n_critic", "accumulate", "ema_decay"}
