@@ -1,10 +1,10 @@
 """Which remedies keep a GAN from collapsing: modes found, good samples and divergence, on data whose modes are known.
 
-    python benchmarks/collapse.py                        # ring and grid: train what is missing
-    python benchmarks/collapse.py --data stacked --root data
-    python benchmarks/collapse.py --only plain r1 --seeds 0
-    python benchmarks/collapse.py --table                # print what there is
-    python benchmarks/collapse.py --picture              # draw docs/collapse.png of what there is
+    python -m benchmarks.collapse                     # ring and grid: train what is missing
+    python -m benchmarks.collapse --data stacked --root data
+    python -m benchmarks.collapse --only plain r1 --seeds 0
+    python -m benchmarks.collapse --table             # print what there is
+    python -m benchmarks.collapse --picture           # draw docs/collapse.png of what there is
 
 Each remedy is added to one plain GAN, with the same networks, optimizer and number of updates of G. Points: perceptrons
 of two layers of 128 units without norms, 8,000 updates. Stacked MNIST: DCGAN of width 16, 5,000 updates. 64 real images
@@ -25,6 +25,7 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from PIL import Image, ImageDraw
 
+from benchmarks.mnist import device, git_commit
 from datamodules import GridDataModule, RingDataModule, StackedMNISTDataModule
 from datamodules.points import PointDataModule
 from gan_lightning.base import AdversarialModule
@@ -153,7 +154,15 @@ def run(name: str, remedy: str, seed: int, root: str) -> dict[str, Any]:
             enable_model_summary=False,
             limit_val_batches=0,
         ).fit(gan, data)
-    told = {"data": name, "remedy": remedy, "seed": seed, "seconds": round(time.perf_counter() - begun, 1)}
+    seconds = round(time.perf_counter() - begun, 1)
+    told = {
+        "data": name,
+        "remedy": remedy,
+        "seed": seed,
+        "seconds": seconds,
+        "commit": git_commit(),
+        "device": device(),
+    }
     return {**told, **judge(gan, data), "points": snapshots.points if snapshots else {}}
 
 

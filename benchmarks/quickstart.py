@@ -1,8 +1,8 @@
 """Quality per minute: which recipe has the best samples after 75, 150 and 300 s of training on this machine.
 
-    python benchmarks/quickstart.py --root data                  # try every candidate that has no result
-    python benchmarks/quickstart.py --root data --only base resnet_g8 --seeds 0 1 2
-    python benchmarks/quickstart.py --table
+    python -m benchmarks.quickstart --root data                  # try every candidate that has no result
+    python -m benchmarks.quickstart --root data --only base resnet_g8 --seeds 0 1 2
+    python -m benchmarks.quickstart --table
 
 Each candidate trains on the 9,000 digits of `--config quickstart`. The clock stands still while samples are judged:
 ``fid_mnist`` of 10,000 of them (the moving average's) against the 5,000 validation images of MNIST. Give it a machine
@@ -22,6 +22,7 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from benchmarks.mnist import device, git_commit
 from datamodules import MNISTDataModule, MNISTSampleDataModule
 from gan_lightning import DCGAN, LSGAN
 from gan_lightning.base import AdversarialModule
@@ -120,8 +121,8 @@ def run(name: str, seed: int, root: str) -> dict[str, Any]:
             enable_model_summary=False,
             limit_val_batches=0,
         ).fit(gan, MNISTSampleDataModule(batch_size=batch_size))
-    threads = torch.get_num_threads()
-    return {"candidate": name, "seed": seed, "fid_mnist": clock.values, "updates": clock.updates, "threads": threads}
+    told = {"candidate": name, "seed": seed, "commit": git_commit(), "device": device()}
+    return {**told, "fid_mnist": clock.values, "updates": clock.updates}
 
 
 def table() -> str:

@@ -13,6 +13,7 @@ from gan_lightning.commands.generate import generate
 from gan_lightning.pretrained import load_generator, pretrained, read_card, save_generator
 
 MIB = 2**20
+CARDS = Path(__file__).parents[1] / "docs" / "pretrained"
 
 
 @pytest.fixture
@@ -101,7 +102,4 @@ def test_a_generator_of_the_package_is_small_has_a_card_and_makes_images(name: s
     images = gan.sample(16, seed=0)
     assert images.shape[0] == 16
     assert images.std() > 0.1
-    assert (FOLDER_OF_DOCS / f"{name}.md").exists()
-
-
-FOLDER_OF_DOCS = Path(__file__).parents[1] / "docs" / "pretrained"
+    assert (CARDS / f"{name}.md").exists()

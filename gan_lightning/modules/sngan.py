@@ -1,4 +1,4 @@
-"""SNGAN: weights of spectral norm 1 keep D smooth, at no cost.
+"""SNGAN: weights of spectral norm 1 keep D smooth.
 
     min_D E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], min_G -E[D(G(z))], with W / sigma(W) for each weight W of D.
 
