@@ -3,6 +3,7 @@
     python benchmarks/mnist.py --root data                     # train and judge what is missing; go on where it stopped
     python benchmarks/mnist.py --root data --only dcgan wgan   # some of them
     python benchmarks/mnist.py --root data --seeds 0 1 2       # several runs each
+    python benchmarks/mnist.py --root data --accelerator gpu   # on a GPU; each run says where it was made
     python benchmarks/mnist.py --root data --speed             # measure images/s and memory, the machine being idle
     python benchmarks/mnist.py --table                         # print what there is
 
@@ -62,10 +63,10 @@ def command_line(arguments: list[str]) -> GANCLI:
     return GANCLI([str(ROOT / word) if word.endswith(".yaml") else word for word in arguments])
 
 
-def train_and_test(name: str, root: str, runs: str, seed: int) -> dict[str, Any]:
+def train_and_test(name: str, root: str, runs: str, seed: int, accelerator: str) -> dict[str, Any]:
     """Train (go on, if there is a checkpoint) and judge on the test images."""
     place = [f"--trainer.default_root_dir={runs}", f"--run_name={name}-{seed}", "--ckpt_path=last"]
-    common = [*options(name, root), f"--seed_everything={seed}", *place]
+    common = [*options(name, root), f"--seed_everything={seed}", f"--trainer.accelerator={accelerator}", *place]
     command_line(["fit", *common])
     cli = command_line(["test", *common])
     report = cli.evaluation.report
@@ -80,7 +81,12 @@ def train_and_test(name: str, root: str, runs: str, seed: int) -> dict[str, Any]
         "parameters": {player: sum(p.numel() for p in network.parameters()) for player, network in players.items()},
         "command": shlex.join(["gan-lightning", "fit", *options(name, "data")]),
     }
-    run = {"score": report.value, "accuracy": accuracy(cli.model), "commit": git_commit(), "device": device()}
+    run = {
+        "score": report.value,
+        "accuracy": accuracy(cli.model),
+        "commit": git_commit(),
+        "device": device(accelerator),
+    }
     return told | {"runs": known(name).get("runs", {}) | {str(seed): run}}
 
 
@@ -93,7 +99,7 @@ def accuracy(gan: AdversarialModule) -> float | None:
     latents = gan.sample_latent(count, torch.Generator().manual_seed(0))
     if isinstance(gan, gan_lightning.InfoGAN):
         asked = latents[:, 62:72].argmax(1)
-    pixels = to_uint8(gan.sample_from(latents, asked if gan.num_classes else None))
+    pixels = to_uint8(gan.sample_from(latents, asked if gan.num_classes else None)).cpu()
     classifier = MNISTFeatures()
     read = torch.cat([classifier.logits(classifier(batch)).argmax(1) for batch in pixels.split(500)])
     pairs = torch.bincount(10 * asked + read, minlength=100).view(10, 10)
@@ -124,8 +130,10 @@ def git_commit() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def device() -> str:
-    """What computed, and with how many threads."""
+def device(accelerator: str = "cpu") -> str:
+    """What computed, and on a CPU with how many threads."""
+    if accelerator == "gpu":
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
@@ -185,6 +193,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="experiments to run")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--speed", action="store_true", help="measure images/s instead of training")
     parser.add_argument("--table", action="store_true", help="print the results there are")
     arguments = parser.parse_args()
@@ -203,7 +212,7 @@ def main() -> None:
             keep(name, measure_speed(name, arguments.root, f"{arguments.runs}/speed"))
             continue
         for seed in [seed for seed in arguments.seeds if str(seed) not in known(name).get("runs", {})]:
-            keep(name, train_and_test(name, arguments.root, arguments.runs, seed))
+            keep(name, train_and_test(name, arguments.root, arguments.runs, seed, arguments.accelerator))
 
 
 if __name__ == "__main__":
