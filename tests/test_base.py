@@ -22,6 +22,8 @@ from gan_lightning.engine.metrics_file import MetricsFile
 from gan_lightning.engine.optimizers import Adam
 from gan_lightning.game import Move, Terms
 from gan_lightning.images import to_float
+from gan_lightning.losses import NonSaturatingLoss
+from gan_lightning.networks import ConditionalResNetGenerator, DCGANDiscriminator
 
 Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
@@ -325,3 +327,12 @@ def test_penalties_join_any_gan_whose_d_has_no_batch_norm(
     assert logged[f"train/d_{term}"] > 0
     with pytest.raises(ValueError, match=f"DCGAN: {part} penalises .* batch norm mixes"):
         tiny_gan("DCGAN", image_shape=(1, 16, 16), stabilizers=parts)
+
+
+def test_a_gan_is_conditional_if_its_generator_knows_classes() -> None:
+    generator = ConditionalResNetGenerator((1, 8, 8), 4, latent_dim=6, width=4, max_width=8)
+    gan = AdversarialModule(generator, DCGANDiscriminator((1, 8, 8), 4), NonSaturatingLoss(), latent_dim=6)
+    assert gan.num_classes == 4
+    assert gan.sample(2, labels=[0, 3]).shape == (2, 1, 8, 8)
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        gan.sample(1, labels=[4])

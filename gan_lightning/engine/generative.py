@@ -46,7 +46,8 @@ class GenerativeModule(CheckpointedModule):
         ema_decay: Decay per step of the moving average of the generator, in [0, 1); 0 for none.
 
     Attributes:
-        num_classes: Classes that G is conditioned on; labels are in [0, num_classes). 0 for an unconditional GAN.
+        num_classes: Classes that G is conditioned on, as its attribute of this name says; labels are in
+            [0, num_classes). 0 for an unconditional GAN.
         ema: The moving average of G's weights and buffers, or None.
 
     Raises:
@@ -64,6 +65,7 @@ class GenerativeModule(CheckpointedModule):
             check_choice(["normal", "uniform"], prior=prior)
             check_decays(ema_decay=ema_decay)
         self.generator = generator
+        self.num_classes = getattr(generator, "num_classes", type(self).num_classes)
         self.latent_dim = latent_dim
         self.prior = prior
         self.ema_decay = ema_decay

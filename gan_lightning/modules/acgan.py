@@ -55,4 +55,3 @@ class ACGAN(AdversarialModule):
             latent_dim=latent_dim,
             **kwargs,
         )
-        self.num_classes = classes

@@ -53,4 +53,3 @@ class BigGAN(AdversarialModule):
             **own,
             **kwargs,
         )
-        self.num_classes = generator.num_classes

@@ -11,7 +11,7 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import ConcatLabels, MLPDiscriminator, MLPGenerator
-from gan_lightning.networks.shapes import joined, read_classes
+from gan_lightning.networks.shapes import joined
 from gan_lightning.parts import describe
 
 
@@ -50,4 +50,3 @@ class CGAN(AdversarialModule):
             latent_dim=latent_dim,
             **kwargs,
         )
-        self.num_classes = read_classes(num_classes)

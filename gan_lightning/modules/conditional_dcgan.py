@@ -10,7 +10,7 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, NonSaturatingLoss
 from gan_lightning.networks import ConcatLabels, DCGANDiscriminator, DCGANGenerator, LabelPlanes
-from gan_lightning.networks.shapes import joined, read_classes, with_planes
+from gan_lightning.networks.shapes import joined, with_planes
 from gan_lightning.parts import describe
 
 
@@ -50,4 +50,3 @@ class ConditionalDCGAN(AdversarialModule):
             latent_dim=latent_dim,
             **kwargs,
         )
-        self.num_classes = read_classes(num_classes)

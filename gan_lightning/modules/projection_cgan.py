@@ -10,7 +10,6 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, HingeLoss
 from gan_lightning.networks import ConditionalResNetGenerator, Projection, ResNetDiscriminator, spectral_normalize
-from gan_lightning.networks.shapes import read_classes
 from gan_lightning.parts import describe
 
 
@@ -46,4 +45,3 @@ class ProjectionCGAN(AdversarialModule):
             betas=betas,
             **kwargs,
         )
-        self.num_classes = read_classes(num_classes)
