@@ -96,13 +96,11 @@ def table() -> str:
     """The results as Markdown: images a second, and memory, by precision."""
     found: list[dict[str, Any]] = json.loads(RESULTS.read_text())
     lines = [f"| GAN | px | batch | {' | '.join(PRECISIONS)} | MiB |", "|" + " --- |" * (4 + len(PRECISIONS))]
-    for size, count in SIZES.items():
-        for kind in GANS:
-            cells = {row["precision"]: row for row in found if (row["gan"], row["size"]) == (kind.__name__, size)}
-            measured = [cells[precision] for precision in PRECISIONS if precision in cells]
-            rates = " | ".join(f"{row['images_per_second']:,}" for row in measured)
-            memory = ", ".join(f"{row['mib']:,}" for row in measured)
-            lines.append(f"| {kind.__name__} | {size} | {count} | {rates} | {memory} |")
+    for size, gan, count in dict.fromkeys((row["size"], row["gan"], row["batch"]) for row in found):
+        cells = {row["precision"]: row for row in found if (row["size"], row["gan"]) == (size, gan)}
+        rates = [f"{cells[key]['images_per_second']:,}" if key in cells else "-" for key in PRECISIONS]
+        memory = ", ".join(f"{row['mib']:,}" for row in cells.values())
+        lines.append(f"| {gan} | {size} | {count} | {' | '.join(rates)} | {memory} |")
     return "\n".join(lines)
 
 
