@@ -8,8 +8,9 @@
 
 Each remedy is added to one plain GAN, with the same networks, optimizer and number of updates of G. Points: perceptrons
 of two layers of 128 units without norms, 8,000 updates. Stacked MNIST: DCGAN of width 16, 5,000 updates. 64 real images
-in each update of D. G itself, not its average, is judged after the last update, on 2,500 points or 26,000 images. A
-result is one JSON file below benchmarks/results/collapse.
+in each update of D. Learning rates fall linearly to 0, since at a constant one points move about by more than a mode is
+wide. G itself, not its average, is judged after the last update, on 2,500 points or 26,000 images. A result is one JSON
+file below benchmarks/results/collapse.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from benchmarks.mnist import device, git_commit
 from datamodules import GridDataModule, RingDataModule, StackedMNISTDataModule
 from datamodules.points import PointDataModule
 from gan_lightning.base import AdversarialModule
+from gan_lightning.engine.optimizers import Adam
 from gan_lightning.images import to_uint8
 from gan_lightning.losses import HingeLoss, NonSaturatingLoss, RelativisticLoss, WassersteinLoss
 from gan_lightning.metrics import DigitModes, PointModes
@@ -63,21 +65,32 @@ SNAPSHOTS = (100, 500, 1_000, 2_000, 4_000, 8_000)
 SHOWN = 500
 """Points of a snapshot."""
 Options = dict[str, Any]
-REMEDIES: dict[str, Callable[[], Options]] = {
-    "plain": dict,
-    "minibatch_discrimination": lambda: {"stabilizers": [MinibatchDiscrimination()]},
-    "minibatch_std_dev": lambda: {"stabilizers": [MinibatchStdDev()]},
-    "feature_matching": lambda: {"stabilizers": [FeatureMatching()]},
-    "unrolled": lambda: {"stabilizers": [Unrolled(5)]},
-    "pacgan2": lambda: {"pack": 2},
-    "pacgan4": lambda: {"pack": 4},
-    "instance_noise": lambda: {"stabilizers": [InstanceNoise(0.1, 4_000)]},
-    "wgan_gp": lambda: {"loss": WassersteinLoss(), "stabilizers": [GradientPenalty()], "n_critic": 5, "norm": "none"},
-    "dragan": lambda: {"stabilizers": [DRAGAN()], "norm": "none"},
-    "spectral_norm": lambda: {"loss": HingeLoss(), "spectral": True, "norm": "none"},
-    "r1": lambda: {"stabilizers": [R1(1.0)], "norm": "none"},
-    "rpgan_r1_r2": lambda: {"loss": RelativisticLoss(), "stabilizers": [R1(0.1), R2(0.1)], "norm": "none"},
-    "diff_augment": lambda: {"stabilizers": [DiffAugment()]},
+PENALTY = {"ring": 0.01, "grid": 0.01, "stacked": 1.0}
+"""γ of R1 and R2: a mode of points is so narrow that D must be steep."""
+REMEDIES: dict[str, Callable[[str], Options]] = {
+    "plain": lambda data: {},
+    "minibatch_discrimination": lambda data: {"stabilizers": [MinibatchDiscrimination()]},
+    "minibatch_std_dev": lambda data: {"stabilizers": [MinibatchStdDev()]},
+    "feature_matching": lambda data: {"stabilizers": [FeatureMatching()]},
+    "unrolled": lambda data: {"stabilizers": [Unrolled(5)]},
+    "pacgan2": lambda data: {"pack": 2},
+    "pacgan4": lambda data: {"pack": 4},
+    "instance_noise": lambda data: {"stabilizers": [InstanceNoise(0.1, 4_000)]},
+    "wgan_gp": lambda data: {
+        "loss": WassersteinLoss(),
+        "stabilizers": [GradientPenalty()],
+        "n_critic": 5,
+        "norm": "none",
+    },
+    "dragan": lambda data: {"stabilizers": [DRAGAN()], "norm": "none"},
+    "spectral_norm": lambda data: {"loss": HingeLoss(), "spectral": True, "norm": "none"},
+    "r1": lambda data: {"stabilizers": [R1(PENALTY[data])], "norm": "none"},
+    "rpgan_r1_r2": lambda data: {
+        "loss": RelativisticLoss(),
+        "stabilizers": [R1(PENALTY[data]), R2(PENALTY[data])],
+        "norm": "none",
+    },
+    "diff_augment": lambda data: {"stabilizers": [DiffAugment()]},
 }
 """What each adds to the plain GAN. Penalties, and norms of weights, need a D without batch norm."""
 WITHOUT: dict[str, set[str]] = {"ring": {"diff_augment"}, "grid": {"diff_augment"}, "stacked": set()}
@@ -86,10 +99,11 @@ WITHOUT: dict[str, set[str]] = {"ring": {"diff_augment"}, "grid": {"diff_augment
 
 def build(data: str, remedy: str) -> AdversarialModule:
     """The plain GAN with a remedy."""
-    options = {"loss": NonSaturatingLoss(), **REMEDIES[remedy]()}
+    options = {"loss": NonSaturatingLoss(), **REMEDIES[remedy](data)}
     pack, norm = options.pop("pack", 1), options.pop("norm", "batch")
     is_normalized = options.pop("spectral", False)
-    numbers: Options = {"ema_decay": 0.0, "betas": (0.5, 0.999), **options}
+    falling = {f"{player}_optimizer": Adam(lr_schedule="linear") for player in ("generator", "discriminator")}
+    numbers: Options = {"ema_decay": 0.0, "betas": (0.5, 0.999), **falling, **options}
     if data == "stacked":
         generator: Any = DCGANGenerator((3, 28, 28), 100, 16)
         discriminator: Any = DCGANDiscriminator((3 * pack, 28, 28), 16, norm)
