@@ -26,7 +26,7 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from PIL import Image, ImageDraw
 
-from benchmarks.mnist import device, git_commit
+from benchmarks.mnist import BARE, device, git_commit
 from datamodules import GridDataModule, RingDataModule, StackedMNISTDataModule
 from datamodules.points import PointDataModule
 from gan_lightning.base import AdversarialModule
@@ -159,14 +159,9 @@ def run(name: str, remedy: str, seed: int, root: str) -> dict[str, Any]:
         Trainer(
             accelerator="cpu",
             max_steps=STEPS[name],
-            max_epochs=-1,
             default_root_dir=folder,
             callbacks=[snapshots] if snapshots else [],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
+            **BARE,
         ).fit(gan, data)
     seconds = round(time.perf_counter() - begun, 1)
     told = {

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.mnist import device, git_commit
+from benchmarks.mnist import BARE, device, git_commit
 from datamodules import MNISTSampleDataModule
 from gan_lightning import DCGAN, SNGAN, StyleGAN2
 from gan_lightning.base import AdversarialModule
@@ -63,13 +63,8 @@ def measure(kind: type[AdversarialModule], precision: str, size: int, count: int
         devices=1,
         precision=precision,  # type: ignore[arg-type]
         max_steps=BEFORE + COUNTED,
-        max_epochs=-1,
         callbacks=[clock],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
+        **BARE,
     ).fit(gan, batches(size, count))
     return {
         "gan": kind.__name__,

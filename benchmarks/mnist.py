@@ -42,6 +42,15 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results" / "mnist"
 
+BARE: dict[str, Any] = {
+    "max_epochs": -1,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "limit_val_batches": 0,
+}
+"""Of a trainer that trains, and does nothing else."""
 WIDTH = 32
 """Of every network that has one."""
 PAPER = sorted(path.stem for path in (ROOT / "configs" / "model").glob("*.yaml"))
@@ -125,9 +134,14 @@ def measure_speed(name: str, root: str, runs: str) -> dict[str, Any]:
 
 
 def git_commit() -> str:
-    """The commit that is checked out, marked if the tree differs from it."""
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """The commit that is checked out, marked if the tree differs from it in more than results."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    changes = git("diff", "--name-only", "HEAD", "--", ".", ":!benchmarks/results")
+    return git("describe", "--always", "--abbrev=12") + ("-dirty" if changes else "")
 
 
 def device(accelerator: str = "cpu") -> str:

@@ -22,7 +22,7 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from benchmarks.mnist import device, git_commit
+from benchmarks.mnist import BARE, device, git_commit
 from datamodules import MNISTDataModule, MNISTSampleDataModule
 from gan_lightning import DCGAN, LSGAN
 from gan_lightning.base import AdversarialModule
@@ -112,14 +112,9 @@ def run(name: str, seed: int, root: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
             accelerator="cpu",
-            max_epochs=-1,
             default_root_dir=folder,
             callbacks=[clock],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
+            **BARE,
         ).fit(gan, MNISTSampleDataModule(batch_size=batch_size))
     told = {"candidate": name, "seed": seed, "commit": git_commit(), "device": device()}
     return {**told, "fid_mnist": clock.values, "updates": clock.updates}

@@ -1,5 +1,6 @@
 """Which precisions train, and what "full" means."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+import gan_lightning
 from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.precision import PRECISIONS, at_least_fp32, full_precision, without_tf32
@@ -15,36 +17,32 @@ Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
 
 
-@pytest.fixture
-def check(trainer: BuildTrainer, tiny_data: Any, mean_features: Any) -> Callable[[AdversarialModule, str], None]:
-    """Train, evaluate and sample in a precision."""
-
-    def run(gan: AdversarialModule, precision: str) -> None:
-        options: dict[str, Any] = {"limit_val_batches": 1, "val_check_interval": 2, "num_sanity_val_steps": 0}
-        evaluation = Evaluation(mean_features, 8, batch_size=4)
-        trainer(max_steps=2, precision=precision, callbacks=[evaluation], **options).fit(gan, tiny_data)
-        assert evaluation.report is not None
-        assert evaluation.report.value > 0
-        samples = gan.sample(3, seed=0)
-        assert samples.dtype == (torch.float64 if precision == "64-true" else torch.float32)
-        assert samples.isfinite().all()
-        latents = gan.sample_latent(2).requires_grad_()
-        labels = torch.zeros(2, dtype=torch.int64)
-        (gradient,) = torch.autograd.grad(gan(latents, labels).sum(), latents)
-        assert gradient.abs().sum() > 0
-
-    return run
-
-
-def test_every_gan_trains_samples_and_evaluates_in_bf16(tiny_gan: Build, check: Any, gan_name: str) -> None:
-    check(tiny_gan(gan_name), "bf16-mixed")
+CASES = [
+    *((name, "bf16-mixed") for name in gan_lightning.__all__),
+    *itertools.product(["ConditionalDCGAN", "StyleGAN2"], set(PRECISIONS) - {"bf16-mixed"}),
+]
+"""Every GAN in bf16, and two in the other precisions."""
 
 
 @pytest.mark.filterwarnings("ignore:.*16-mixed.*CPU")
-@pytest.mark.parametrize("precision", [precision for precision in PRECISIONS if precision != "bf16-mixed"])
-@pytest.mark.parametrize("name", ["ConditionalDCGAN", "StyleGAN2"])
-def test_so_does_every_other_legal_precision(tiny_gan: Build, check: Any, name: str, precision: str) -> None:
-    check(tiny_gan(name), precision)
+@pytest.mark.parametrize(("name", "precision"), sorted(CASES))
+def test_gans_train_sample_and_evaluate_in_a_legal_precision(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, mean_features: Any, name: str, precision: str
+) -> None:
+    options: dict[str, Any] = {"limit_val_batches": 1, "val_check_interval": 2, "num_sanity_val_steps": 0}
+    evaluation = Evaluation(mean_features, 8, batch_size=4)
+    fit = trainer(max_steps=2, precision=precision, callbacks=[evaluation], **options)
+    gan = tiny_gan(name)
+    fit.fit(gan, tiny_data)
+    assert evaluation.report is not None
+    assert evaluation.report.value > 0
+    samples = gan.sample(3, seed=0)
+    assert samples.dtype == (torch.float64 if precision == "64-true" else torch.float32)
+    assert samples.isfinite().all()
+    latents = gan.sample_latent(2).requires_grad_()
+    labels = torch.zeros(2, dtype=torch.int64)
+    (gradient,) = torch.autograd.grad(gan(latents, labels).sum(), latents)
+    assert gradient.abs().sum() > 0
 
 
 @pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
