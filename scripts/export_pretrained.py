@@ -13,12 +13,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 
 import gan_lightning
 from datamodules import MNISTDataModule
+from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.images import tile, to_uint8, write_pixels
+from gan_lightning.metrics import FeatureExtractor
 from gan_lightning.pretrained import FOLDER, save_generator
 
 ROOT = Path(__file__).parents[1]
@@ -26,20 +28,20 @@ CARDS = ROOT / "docs" / "pretrained"
 COLUMNS, ROWS = 10, 4
 
 
-def judged(path: Path, root: str) -> dict[str, Any]:
-    """The value of the metric and its protocol, of a file, on the test images."""
-    evaluation = Evaluation()
+def judged(path: Path, data: LightningDataModule, features: FeatureExtractor | None = None) -> dict[str, Any]:
+    """The value of the metric and its protocol, of a checkpoint or a file, on the test images."""
+    evaluation = Evaluation(features)
     options: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(accelerator="cpu", callbacks=[evaluation], default_root_dir=folder, **options)
-        trainer.test(gan_lightning.load(path), MNISTDataModule(root), verbose=False)
+        trainer.test(gan_lightning.load(path), data, verbose=False)
     if evaluation.report is None:
         raise RuntimeError(f"{path} was not evaluated.")
     return {"value": round(evaluation.report.value, 2), **evaluation.report.protocol()}
 
 
 def export(name: str, experiment: str, seed: int, runs: str, root: str) -> dict[str, Any]:
-    """Write the file, judge it, and write it again with its card."""
+    """Ship the generator of a run of benchmarks/mnist.py."""
     result = json.loads((ROOT / "benchmarks" / "results" / "mnist" / f"{experiment}.json").read_text())
     gan = gan_lightning.load(Path(runs) / f"{experiment}-{seed}" / "checkpoints" / "last.ckpt")
     card = {
@@ -47,13 +49,27 @@ def export(name: str, experiment: str, seed: int, runs: str, root: str) -> dict[
         "command": result["command"],
         "seed": seed,
         "commit": result["runs"][str(seed)]["commit"],
-        "parameters": result["parameters"]["generator"],
+    }
+    return ship(name, gan, card, MNISTDataModule(root))
+
+
+def ship(
+    name: str,
+    gan: AdversarialModule,
+    card: dict[str, Any],
+    data: LightningDataModule,
+    features: FeatureExtractor | None = None,
+) -> dict[str, Any]:
+    """Write the file, judge it, and write it again with its card, and the card as Markdown."""
+    path = FOLDER / f"{name}.safetensors"
+    card |= {
+        "parameters": sum(parameter.numel() for parameter in gan.generator.parameters()),
         "weights": "16 bits, of the moving average",
     }
-    path = FOLDER / f"{name}.safetensors"
     save_generator(gan, path, card)
-    card["metrics"] = [judged(path, root)]
+    card["metrics"] = [judged(path, data, features)]
     save_generator(gan, path, card)
+    write_card(name, card)
     return card
 
 
@@ -89,7 +105,6 @@ def main() -> None:
     parser.add_argument("--root", default="data", help="folder of MNIST, as torchvision lays it out")
     arguments = parser.parse_args()
     card = export(arguments.name, arguments.experiment, arguments.seed, arguments.runs, arguments.root)
-    write_card(arguments.name, card)
     print(json.dumps(card, indent=1))
 
 

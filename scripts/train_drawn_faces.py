@@ -1,47 +1,103 @@
 """Train GANs at 64 px on drawn faces in CelebA's layout, and make docs/faces.png: drawings, and samples of each GAN.
 
-    python -m scripts.train_drawn_faces --runs runs/faces
+    python -m scripts.train_drawn_faces --runs runs/faces             # train what is missing, judge all, draw
+    python -m scripts.train_drawn_faces --runs runs/faces --export    # ship the best that has at most 1 MB, too
 
 The drawings, 5,000 by default, are those of the tests (tests/datamodules/drawn_faces.py). Everything goes through
 the command line of the package, and goes on where it stopped. Samples are not chosen; those of the conditional GAN are
-the four classes in turn: neither attribute, fair hair, a hat, both.
+the four classes in turn: neither attribute, fair hair, a hat, both. The score, ``fid_thumbnail``, is the Fréchet
+distance of 8x8 thumbnails: it sees colours, shapes and their variety, and is blind to anything finer.
 """
 
 import argparse
 import runpy
 import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+import gan_lightning
+from benchmarks.mnist import git_commit
+from datamodules import CelebADataModule
 from gan_lightning.commands.cli import GANCLI
+from gan_lightning.metrics import FeatureExtractor
+from gan_lightning.pretrained import save_generator
+from scripts.export_pretrained import judged, ship
 from scripts.make_gallery import COLUMNS, ROWS, draw_sheet, sample_pixels
 
 ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "faces.png"
 DRAWING = ROOT / "tests" / "datamodules" / "drawn_faces.py"
-TRAINING = ["--model.lr=5e-4", "--model.betas=[0.5, 0.99]", "--trainer.max_steps=4000", "--trainer.max_epochs=-1"]
-WIDTH = ["--model.width=32"]
+FALLING = [f"--model.{player}_optimizer.lr_schedule=linear" for player in ("generator", "discriminator")]
+TRAINING = ["--trainer.max_steps=4000", "--trainer.max_epochs=-1", "--last.every_n_steps=250"]
+DCGAN = ["--model.width=16", "--model.lr=5e-4", "--model.betas=[0.5, 0.99]"]
+ADAM = [f"--model.{player}_optimizer=Adam" for player in ("generator", "discriminator")]
 EXPERIMENTS = {
-    "dcgan": WIDTH,
-    "sngan": ["--model.width=16", "--model.max_width=128"],
-    "conditional_dcgan": [*WIDTH, "--trainer.max_steps=3000", "--data.attributes=[Blond_Hair, Wearing_Hat]"],
+    "dcgan": ("model/dcgan", [*DCGAN, *ADAM, *FALLING]),
+    "resnet": (
+        "experiment/celeba_resnet",
+        ["--model.generator.width=8", "--model.generator.max_width=64", "--model.discriminator.width=16"],
+    ),
+    "sngan": ("experiment/mnist_sngan", ["--model.max_width=96", *ADAM, *FALLING]),
+    "conditional_dcgan": (
+        "model/conditional_dcgan",
+        [*DCGAN, *ADAM, *FALLING, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
+    ),
 }
+"""A configuration, and options."""
+MAX_SIZE = 2**20
+"""Bytes of a generator that may come with the package."""
 
 
-def train(name: str, root: Path, runs: Path) -> GANCLI:
-    """Train, and go on if there is a checkpoint."""
-    files = ["configs/data/celeba.yaml", f"configs/model/{name}.yaml", "configs/trainer/no_evaluation.yaml"]
-    configs = [word for file in files for word in ("--config", str(ROOT / file))]
-    places = [f"--data.root={root}", f"--trainer.default_root_dir={runs}", f"--run_name={name}", "--ckpt_path=last"]
-    return GANCLI(["fit", *configs, *TRAINING, *EXPERIMENTS[name], *places])
+class Thumbnails(FeatureExtractor):
+    """The means of 8x8 fields of an image, 192 numbers in [0, 1]."""
+
+    num_features = 192
+    fid_name = "fid_thumbnail"
+    preprocessing = "8x8 means in [0, 1]"
+
+    def build(self) -> nn.Module:
+        """Nothing to learn."""
+        return nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten())
+
+    def prepare(self, pixels: Tensor) -> Tensor:
+        """To [0, 1]."""
+        return pixels.float() / 255
+
+
+def options(name: str, root: Path) -> list[str]:
+    """What follows ``gan-lightning fit``."""
+    config, own = EXPERIMENTS[name]
+    files = ["data/celeba", config, "trainer/no_evaluation"]
+    configs = [str(ROOT / "configs" / f"{file}.yaml") for file in files]
+    return [word for file in configs for word in ("--config", file)] + [f"--data.root={root}", *TRAINING, *own]
+
+
+def train(name: str, root: Path, runs: Path) -> Path:
+    """Train, and go on if there is a checkpoint; returns the last one."""
+    places = [f"--trainer.default_root_dir={runs}", f"--run_name={name}", "--ckpt_path=last"]
+    return GANCLI(["fit", *options(name, root), *places]).run_directory / "checkpoints" / "last.ckpt"
+
+
+def judge(path: Path, root: Path) -> dict[str, Any]:
+    """The score, and the size of the generator in a file of its own."""
+    data = CelebADataModule(str(root), image_size=64, batch_size=250)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "g.safetensors"
+        save_generator(gan_lightning.load(path), file, {})
+        return {**judged(file, data, Thumbnails()), "bytes": file.stat().st_size}
 
 
 def main() -> None:
-    """Draw, train, sample."""
+    """Draw, train, judge, sample."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/faces"), help="where drawings and runs are kept")
     parser.add_argument("--images", type=int, default=5_000)
     parser.add_argument("--only", nargs="+", default=[*EXPERIMENTS], choices=[*EXPERIMENTS])
+    parser.add_argument("--export", action="store_true", help="ship the best of those that are small enough")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -49,12 +105,23 @@ def main() -> None:
     if not (root / "list_eval_partition.txt").exists():  # written last
         shutil.rmtree(root, ignore_errors=True)
         runpy.run_path(str(DRAWING))["write_celeba"](root, arguments.images)
-    for name in arguments.only:
-        cli = train(name, root, arguments.runs)
-    drawn = cli.datamodule.dataset("train").pixels[: COLUMNS * ROWS]
-    checkpoints = {name: arguments.runs / name / "checkpoints" / "last.ckpt" for name in EXPERIMENTS}
-    samples = {name: sample_pixels(path) for name, path in checkpoints.items() if path.exists()}
-    draw_sheet({"drawn": drawn, **samples}, ROOT / "docs" / "faces.png")
+    checkpoints = {name: train(name, root, arguments.runs) for name in arguments.only}
+    scores = {name: judge(path, root) for name, path in checkpoints.items()}
+    for name, score in scores.items():
+        print(f"{name}: {score['metric']} {score['value']}, {score['bytes'] / MAX_SIZE:.2f} MiB")
+    if arguments.export:
+        small = [name for name in scores if scores[name]["bytes"] < MAX_SIZE and "conditional" not in name]
+        best = min(small, key=lambda name: scores[name]["value"])
+        card = {
+            "data": f"{arguments.images:,} drawn faces",
+            "command": f"python -m scripts.train_drawn_faces --only {best}",
+            "seed": 0,
+            "commit": git_commit(),
+        }
+        data = CelebADataModule(str(root), image_size=64, batch_size=250)
+        ship(f"{best}-faces", gan_lightning.load(checkpoints[best]), card, data, Thumbnails())
+    drawn = CelebADataModule(str(root), image_size=64).dataset("train").pixels[: COLUMNS * ROWS]
+    draw_sheet({"drawn": drawn, **{name: sample_pixels(path) for name, path in checkpoints.items()}}, PICTURE)
 
 
 if __name__ == "__main__":
