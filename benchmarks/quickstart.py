@@ -4,9 +4,10 @@
     python -m benchmarks.quickstart --root data --only base resnet_g8 --seeds 0 1 2
     python -m benchmarks.quickstart --table
 
-Each candidate trains on the 9,000 digits of `--config quickstart`. The clock stands still while samples are judged:
-``fid_mnist`` of 10,000 of them (the moving average's) against the 5,000 validation images of MNIST. Give it a machine
-that does nothing else. A result is one JSON file below benchmarks/results/quickstart.
+Each candidate trains on the 9,000 digits of `--config quickstart`. The score is ``fid_mnist`` of 10,000 samples (the
+moving average's) against the 5,000 validation images of MNIST. The clock stands still while they are judged; a
+candidate whose training ends before a time is judged at its end. Give it a machine that does nothing else. A result is
+one JSON file below benchmarks/results/quickstart.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
@@ -24,8 +25,9 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from benchmarks.mnist import BARE, device, git_commit
 from datamodules import MNISTDataModule, MNISTSampleDataModule
-from gan_lightning import DCGAN, LSGAN
+from gan_lightning import DCGAN, LSGAN, ConditionalDCGAN
 from gan_lightning.base import AdversarialModule
+from gan_lightning.engine.optimizers import Adam
 from gan_lightning.images import to_uint8
 from gan_lightning.losses import NonSaturatingLoss
 from gan_lightning.metrics import MNISTFeatures
@@ -52,24 +54,46 @@ def mixed(generator: Any, width: int = 32, **options: Any) -> AdversarialModule:
     return AdversarialModule(generator, judge, NonSaturatingLoss(), latent_dim=100, **{**RECIPE, **options})
 
 
-CANDIDATES: dict[str, tuple[Callable[[], AdversarialModule], int]] = {
-    "base": (dcgan, 64),
-    "width16": (lambda: dcgan(16), 64),
-    "width24": (lambda: dcgan(24), 64),
-    "batch32": (dcgan, 32),
-    "batch128": (dcgan, 128),
-    "lr2e-3": (lambda: dcgan(lr=2e-3), 64),
-    "lr5e-4": (lambda: dcgan(lr=5e-4), 64),
-    "ema0.99": (lambda: dcgan(ema_decay=0.99), 64),
-    "ema0.995": (lambda: dcgan(ema_decay=0.995), 64),
-    "translation": (lambda: dcgan(stabilizers=[DiffAugment(**SHIFTS)]), 64),
-    "lsgan": (lambda: LSGAN(width=32, **RECIPE), 64),
-    "narrow_g": (lambda: mixed(DCGANGenerator(SHAPE, 100, 16)), 64),
-    "resnet_g8": (lambda: mixed(ResNetGenerator(SHAPE, 100, 8, 64)), 64),
-    "resnet_g16": (lambda: mixed(ResNetGenerator(SHAPE, 100, 16, 128)), 64),
-    "resnet_g8_d16": (lambda: mixed(ResNetGenerator(SHAPE, 100, 8, 64), width=16), 64),
+class Candidate(NamedTuple):
+    """A recipe."""
+
+    make: Callable[[], AdversarialModule]
+    batch_size: int = 64
+    steps: int = -1
+    """Updates of G after which training ends, if time has not run out; -1 for no end."""
+
+
+def falling() -> dict[str, Any]:
+    """Optimizers whose learning rates fall to 0."""
+    return {f"{player}_optimizer": Adam(lr_schedule="linear") for player in ("generator", "discriminator")}
+
+
+def conditional(**options: Any) -> AdversarialModule:
+    """ConditionalDCGAN in the recipe of the quickstart."""
+    return ConditionalDCGAN(width=32, **{**RECIPE, **options})
+
+
+CANDIDATES = {
+    "base": Candidate(dcgan),
+    "width16": Candidate(lambda: dcgan(16)),
+    "width24": Candidate(lambda: dcgan(24)),
+    "batch32": Candidate(dcgan, 32),
+    "batch128": Candidate(dcgan, 128),
+    "lr2e-3": Candidate(lambda: dcgan(lr=2e-3)),
+    "lr5e-4": Candidate(lambda: dcgan(lr=5e-4)),
+    "ema0.99": Candidate(lambda: dcgan(ema_decay=0.99)),
+    "ema0.995": Candidate(lambda: dcgan(ema_decay=0.995)),
+    "translation": Candidate(lambda: dcgan(stabilizers=[DiffAugment(**SHIFTS)])),
+    "lsgan": Candidate(lambda: LSGAN(width=32, **RECIPE)),
+    "narrow_g": Candidate(lambda: mixed(DCGANGenerator(SHAPE, 100, 16))),
+    "resnet_g8": Candidate(lambda: mixed(ResNetGenerator(SHAPE, 100, 8, 64))),
+    "resnet_g16": Candidate(lambda: mixed(ResNetGenerator(SHAPE, 100, 16, 128))),
+    "resnet_g8_d16": Candidate(lambda: mixed(ResNetGenerator(SHAPE, 100, 8, 64), width=16)),
+    "linear": Candidate(lambda: dcgan(**falling()), steps=6_000),
+    "conditional": Candidate(conditional),
+    "conditional_linear": Candidate(lambda: conditional(**falling()), steps=5_000),
+    "conditional_lr2e-3": Candidate(lambda: conditional(lr=2e-3, **falling()), steps=5_000),
 }
-"""GANs, and real images in each update of D."""
 
 
 class Clock(Callback):
@@ -80,6 +104,7 @@ class Clock(Callback):
         self.values: dict[str, float] = {}
         self.updates: dict[str, int] = {}
         self.trained = 0.0
+        """Seconds."""
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Start the clock."""
@@ -87,16 +112,19 @@ class Clock(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """Look at the clock."""
-        due = str(TIMES[len(self.values)])
+        due = [str(seconds) for seconds in TIMES[len(self.values) :]]
         now = time.perf_counter()
-        if self.trained + now - self.begun < int(due):
+        is_last = trainer.global_step == trainer.max_steps
+        if self.trained + now - self.begun < int(due[0]) and not is_last:
             return
         self.trained += now - self.begun
         self.metric.reset()
         for images, _ in pl_module.stream(10_000, seed=0):
             self.metric.update(to_uint8(images), real=False)
-        self.values[due] = round(self.metric.compute().item(), 2)
-        self.updates[due] = trainer.global_step
+        value = round(self.metric.compute().item(), 2)
+        for seconds in due if is_last else due[:1]:
+            self.values[seconds] = value
+            self.updates[seconds] = trainer.global_step
         trainer.should_stop = len(self.values) == len(TIMES)
         self.begun = time.perf_counter()
 
@@ -107,17 +135,18 @@ def run(name: str, seed: int, root: str) -> dict[str, Any]:
     for pixels in MNISTDataModule(root).dataset("val").pixels.split(500):
         metric.update(pixels, real=True)
     seed_everything(seed, verbose=False)
-    make, batch_size = CANDIDATES[name]
-    gan, clock = make(), Clock(metric)
+    candidate = CANDIDATES[name]
+    gan, clock = candidate.make(), Clock(metric)
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
             accelerator="cpu",
             default_root_dir=folder,
             callbacks=[clock],
+            max_steps=candidate.steps,
             **BARE,
-        ).fit(gan, MNISTSampleDataModule(batch_size=batch_size))
+        ).fit(gan, MNISTSampleDataModule(batch_size=candidate.batch_size))
     told = {"candidate": name, "seed": seed, "commit": git_commit(), "device": device()}
-    return {**told, "fid_mnist": clock.values, "updates": clock.updates}
+    return {**told, "fid_mnist": clock.values, "updates": clock.updates, "seconds": round(clock.trained)}
 
 
 def table() -> str:
