@@ -173,8 +173,8 @@ def check_latents(latents: Tensor, latent_dim: int, network: nn.Module) -> None:
     if latents.shape[1:] != (latent_dim,):
         raise ValueError(
             f"{type(network).__name__} was built for latents of shape (N, {latent_dim}), got {tuple(latents.shape)}: "
-            "the features of its latent_dim, which count those that labels add, too. Draw latents of this shape, as "
-            "the GAN's sample_latent(n) does."
+            "the features of its latent_dim, which count those that labels add, too. A GAN around it needs the same "
+            "latent_dim; its sample_latent(n) draws them."
         )
 
 
