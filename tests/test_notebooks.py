@@ -26,7 +26,7 @@ def test_a_notebook_runs_and_shows_pictures(
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("matplotlib")
     fit = trainer(max_steps=1)
-    fit.fit(tiny_gan("DCGAN"), tiny_data)
+    fit.fit(tiny_gan("ConditionalDCGAN"), tiny_data)
     fit.save_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
     monkeypatch.setenv("GAN_LIGHTNING_RUNS", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent))

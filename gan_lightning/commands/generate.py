@@ -32,6 +32,8 @@ OURS = re.compile(r"\d{6,}(_label\d+)?\.png")
 FIRST_SENTENCE = re.compile(r"[.!]?(?:\s*\n|(?<=[.!])\s|$)")
 BLOCK = 4096
 """Bytes that a file takes at least."""
+MAX_COLUMNS = 40
+"""Of a sheet whose columns are classes."""
 COPIES_OF_GRID = 6
 """What a grid takes in memory while it is made and compressed, in sizes of its images."""
 
@@ -108,7 +110,10 @@ def _kind(path: Path, asked: str | None, overwrite: bool) -> str:
 
 
 def _write_png(path: Path, batches: Batches, shape: Shape) -> None:
-    write_pixels(tile(torch.cat([pixels for pixels, _ in batches])), path)
+    """Write one sheet: of a conditional GAN, with a column a class, unless they are too many."""
+    pixels, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    classes = len(labels.unique())
+    write_pixels(tile(pixels, classes if 1 < classes <= MAX_COLUMNS else None), path)
 
 
 def _write_folder(path: Path, batches: Batches, shape: Shape) -> None:

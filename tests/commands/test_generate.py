@@ -1,6 +1,7 @@
 """Images from a checkpoint: the same for a seed however they are made, and nothing half-written."""
 
 import errno
+import math
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_a_folder_that_is_not_empty_is_kept_unless_asked(checkpoint: Any) -> Non
     generate(path, num=1, out="images", seed=1, overwrite=True)
     assert sorted(file.name for file in Path("images").iterdir()) == ["000000.png", "notes.txt"]
     assert Path("images/000000.png").read_bytes() != before["000000.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "columns"), [("CGAN", None, 4), ("CGAN", "3,0", 2), ("CGAN", "3", 3), ("GAN", None, 3)]
+)
+def test_a_sheet_has_a_column_a_class(checkpoint: Any, name: str, labels: str | None, columns: int) -> None:
+    generate(checkpoint(name), num=8, out="x.png", labels=labels)
+    assert Image.open("x.png").size == (columns * 10 - 2, math.ceil(8 / columns) * 10 - 2)
 
 
 def test_a_file_is_replaced(checkpoint: Any) -> None:
