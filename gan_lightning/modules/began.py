@@ -20,7 +20,6 @@ class BEGAN(AdversarialModule):
         image_shape: (C, H, W); H and W as those of :class:`~gan_lightning.modules.sngan.SNGAN`.
         latent_dim: Features of a latent, and of D's code.
         width: Feature maps at full resolution.
-        norm: Normalisation of both networks: "none", as in the paper, or "batch", for short trainings.
         loss: What each player minimises; it holds the balance, too.
         lr, betas, prior: As those of :class:`~gan_lightning.base.AdversarialModule`.
         kwargs: For the base.
@@ -32,7 +31,6 @@ class BEGAN(AdversarialModule):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_dim: int = 64,
         width: int = 64,
-        norm: str = "none",
         loss: AdversarialLoss = describe(BoundaryEquilibriumLoss),
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.5, 0.999),
@@ -41,8 +39,8 @@ class BEGAN(AdversarialModule):
     ) -> None:
         own: dict[str, Any] = {"lr": lr, "betas": betas, "prior": prior}
         super().__init__(
-            BEGANGenerator(image_shape, latent_dim, width, norm),
-            BEGANDiscriminator(image_shape, latent_dim, width, norm),
+            BEGANGenerator(image_shape, latent_dim, width),
+            BEGANDiscriminator(image_shape, latent_dim, width),
             loss,
             latent_dim=latent_dim,
             **own,

@@ -4,44 +4,40 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_lightning.arguments import check_choice, check_counts
+from gan_lightning.arguments import check_counts
 from gan_lightning.game import Verdict
-from gan_lightning.networks.layers import NORMS, UpConv2d, norm_layer
+from gan_lightning.networks.layers import UpConv2d
 from gan_lightning.networks.shapes import Shape, check_images, check_latents, read_shape, stem
 from gan_lightning.parts import Part
 from gan_lightning.precision import at_least_fp32
 
 
-def _decoder(image_shape: Shape, hidden_dim: int, width: int, norm: str) -> nn.Sequential:
+def _decoder(image_shape: Shape, hidden_dim: int, width: int) -> nn.Sequential:
     """A linear layer, two 3x3 convolutions at each resolution, and one that makes the image; ELU between them."""
     (height, breadth), doublings = stem(image_shape)
     layers: list[nn.Module] = [
         nn.Linear(hidden_dim, width * height * breadth),
         nn.Unflatten(1, (width, height, breadth)),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ELU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ELU(),
     ]
-    layers += _activated(nn.Conv2d(width, width, 3, padding=1), width, norm)
-    layers += _activated(nn.Conv2d(width, width, 3, padding=1), width, norm)
     for _ in range(doublings):
-        layers += _activated(UpConv2d(width, width), width, norm)
-        layers += _activated(nn.Conv2d(width, width, 3, padding=1), width, norm)
+        layers += [UpConv2d(width, width), nn.ELU(), nn.Conv2d(width, width, 3, padding=1), nn.ELU()]
     return nn.Sequential(*layers, nn.Conv2d(width, image_shape[0], 3, padding=1))
 
 
-def _encoder(image_shape: Shape, hidden_dim: int, width: int, norm: str) -> nn.Sequential:
+def _encoder(image_shape: Shape, hidden_dim: int, width: int) -> nn.Sequential:
     """Two 3x3 convolutions at each resolution, whose feature maps grow by ``width`` at each halving; a linear layer."""
     (height, breadth), halvings = stem(image_shape)
     layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 3, padding=1), nn.ELU()]
     for k in range(1, halvings + 1):
-        layers += _activated(nn.Conv2d(k * width, k * width, 3, padding=1), k * width, norm)
-        layers += _activated(nn.Conv2d(k * width, (k + 1) * width, 3, stride=2, padding=1), (k + 1) * width, norm)
+        layers += [nn.Conv2d(k * width, k * width, 3, padding=1), nn.ELU()]
+        layers += [nn.Conv2d(k * width, (k + 1) * width, 3, stride=2, padding=1), nn.ELU()]
     last = (halvings + 1) * width
-    layers += _activated(nn.Conv2d(last, last, 3, padding=1), last, norm)
+    layers += [nn.Conv2d(last, last, 3, padding=1), nn.ELU()]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(last * height * breadth, hidden_dim))
-
-
-def _activated(layer: nn.Module, width: int, norm: str) -> list[nn.Module]:
-    """A layer, the norm of its feature maps, and ELU."""
-    return [layer, *([] if norm == "none" else [norm_layer(norm, width)]), nn.ELU()]
 
 
 class BEGANGenerator(Part):
@@ -51,21 +47,18 @@ class BEGANGenerator(Part):
         image_shape: (C, H, W); H and W as those of :class:`~gan_lightning.networks.resnet.ResNetGenerator`.
         latent_dim: Features of a latent.
         width: n, feature maps of each layer.
-        norm: Normalisation of feature maps: "none", as in the paper, or "batch".
 
     Raises:
         ValueError: If the network cannot make such images, or a number is out of its range.
     """
 
-    def __init__(self, image_shape: Sequence[int], latent_dim: int = 64, width: int = 64, norm: str = "none") -> None:
+    def __init__(self, image_shape: Sequence[int], latent_dim: int = 64, width: int = 64) -> None:
         super().__init__()
         check_counts(latent_dim=latent_dim, width=width)
-        check_choice(NORMS, norm=norm)
         self.image_shape = read_shape(image_shape)
         self.latent_dim = latent_dim
         self.width = width
-        self.norm = norm
-        self.layers = nn.Sequential(*_decoder(self.image_shape, latent_dim, width, norm), nn.Tanh())
+        self.layers = nn.Sequential(*_decoder(self.image_shape, latent_dim, width), nn.Tanh())
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]; labels are ignored."""
@@ -81,8 +74,6 @@ class BEGANDiscriminator(Part):
         image_shape: (C, H, W) of what it judges; H and W as those of :class:`BEGANGenerator`.
         hidden_dim: Features of the code.
         width: n, feature maps at full resolution and of each layer of the decoder.
-        norm: Normalisation of feature maps: "none", as in the paper, or "batch", with which it learns to rebuild images
-            in far fewer updates.
 
     Attributes:
         num_features: Of the head "features": the code.
@@ -91,17 +82,15 @@ class BEGANDiscriminator(Part):
         ValueError: If the network cannot judge such images, or a number is out of its range.
     """
 
-    def __init__(self, image_shape: Sequence[int], hidden_dim: int = 64, width: int = 64, norm: str = "none") -> None:
+    def __init__(self, image_shape: Sequence[int], hidden_dim: int = 64, width: int = 64) -> None:
         super().__init__()
         check_counts(hidden_dim=hidden_dim, width=width)
-        check_choice(NORMS, norm=norm)
         self.image_shape = read_shape(image_shape)
         self.hidden_dim = hidden_dim
         self.width = width
-        self.norm = norm
         self.num_features = hidden_dim
-        self.encoder = _encoder(self.image_shape, hidden_dim, width, norm)
-        self.decoder = _decoder(self.image_shape, hidden_dim, width, norm)
+        self.encoder = _encoder(self.image_shape, hidden_dim, width)
+        self.decoder = _decoder(self.image_shape, hidden_dim, width)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Map images (N, C, H, W) to logits (N,), at most 0, to features, and to their "reconstruction"."""
