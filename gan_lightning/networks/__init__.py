@@ -1,7 +1,7 @@
 """Generators ``G(z, labels) -> images in [-1, 1]`` and discriminators ``D(x, labels) -> Verdict(logits, heads)``."""
 
 from gan_lightning.networks.attention import SelfAttention
-from gan_lightning.networks.autoencoder import BEGANDiscriminator, BEGANGenerator
+from gan_lightning.networks.autoencoder import Autoencoder, BEGANDiscriminator, BEGANGenerator, DCGANAutoencoder
 from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNetGenerator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.equalized import equalize
@@ -17,11 +17,13 @@ from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 
 __all__ = [
+    "Autoencoder",
     "BEGANDiscriminator",
     "BEGANGenerator",
     "BigGANGenerator",
     "ConcatLabels",
     "ConditionalResNetGenerator",
+    "DCGANAutoencoder",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownConv2d",

@@ -1,4 +1,4 @@
-"""The networks of BEGAN (Berthelot et al., 2017, arXiv:1703.10717, section 3.5)."""
+"""The networks of BEGAN (Berthelot et al., 2017, arXiv:1703.10717, section 3.5), and an autoencoder of DCGAN's."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from gan_lightning.arguments import check_counts
 from gan_lightning.game import Verdict
+from gan_lightning.networks.dcgan import DCGANGenerator, strided
+from gan_lightning.networks.init import init_normal
 from gan_lightning.networks.layers import UpConv2d
 from gan_lightning.networks.shapes import Shape, check_images, check_latents, read_shape, stem
 from gan_lightning.parts import Part
@@ -67,16 +69,35 @@ class BEGANGenerator(Part):
         return images
 
 
-class BEGANDiscriminator(Part):
-    """An autoencoder, whose logit is minus the error that it makes.
+class Autoencoder(Part):
+    """A discriminator that rebuilds images, whose logit is minus the error that it makes.
+
+    A subclass builds ``encoder`` and ``decoder``, for images of ``image_shape``.
+
+    Attributes:
+        num_features: Of the head "features": the code.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    image_shape: Shape
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Map images (N, C, H, W) to logits (N,), at most 0, to features, and to their "reconstruction"."""
+        check_images(images, self.image_shape, self)
+        code = self.encoder(images)
+        reconstruction = self.decoder(code)
+        errors = at_least_fp32(images - reconstruction).abs().mean((1, 2, 3))  # eq. 1, η = 1, the mean of pixels
+        return Verdict(-errors, {"features": code, "reconstruction": reconstruction})
+
+
+class BEGANDiscriminator(Autoencoder):
+    """The paper's autoencoder, without norms.
 
     Args:
         image_shape: (C, H, W) of what it judges; H and W as those of :class:`BEGANGenerator`.
         hidden_dim: Features of the code.
         width: n, feature maps at full resolution and of each layer of the decoder.
-
-    Attributes:
-        num_features: Of the head "features": the code.
 
     Raises:
         ValueError: If the network cannot judge such images, or a number is out of its range.
@@ -86,16 +107,30 @@ class BEGANDiscriminator(Part):
         super().__init__()
         check_counts(hidden_dim=hidden_dim, width=width)
         self.image_shape = read_shape(image_shape)
-        self.hidden_dim = hidden_dim
+        self.hidden_dim = self.num_features = hidden_dim
         self.width = width
-        self.num_features = hidden_dim
         self.encoder = _encoder(self.image_shape, hidden_dim, width)
         self.decoder = _decoder(self.image_shape, hidden_dim, width)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
-        """Map images (N, C, H, W) to logits (N,), at most 0, to features, and to their "reconstruction"."""
-        check_images(images, self.image_shape, self)
-        code = self.encoder(images)
-        reconstruction = self.decoder(code)
-        errors = at_least_fp32(images - reconstruction).abs().mean((1, 2, 3))  # eq. 1, η = 1, the mean of pixels
-        return Verdict(-errors, {"features": code, "reconstruction": reconstruction})
+
+class DCGANAutoencoder(Autoencoder):
+    """DCGAN's two networks, the code between them: with batch norm it learns to rebuild images in few updates.
+
+    Args:
+        image_shape: (C, H, W) of what it judges; H and W as those of DCGAN.
+        hidden_dim: Features of the code.
+        width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
+
+    Raises:
+        ValueError: If the network cannot judge such images, or a number is out of its range.
+    """
+
+    def __init__(self, image_shape: Sequence[int], hidden_dim: int = 64, width: int = 64) -> None:
+        super().__init__()
+        check_counts(hidden_dim=hidden_dim, width=width)
+        self.image_shape = read_shape(image_shape)
+        self.hidden_dim = self.num_features = hidden_dim
+        self.width = width
+        self.encoder = nn.Sequential(*strided(self.image_shape, width, "batch", hidden_dim), nn.Flatten())
+        self.decoder = DCGANGenerator(self.image_shape, hidden_dim, width)
+        init_normal(self, 0.02)

@@ -10,7 +10,7 @@ from gan_lightning.arguments import check_choice, check_counts, check_positive
 from gan_lightning.game import Verdict
 from gan_lightning.networks.init import init_normal
 from gan_lightning.networks.layers import NORMS, logits_of, norm_layer
-from gan_lightning.networks.shapes import check_images, check_latents, halvings, read_shape
+from gan_lightning.networks.shapes import Shape, check_images, check_latents, halvings, read_shape
 from gan_lightning.parts import Part
 
 
@@ -96,17 +96,12 @@ class DCGANDiscriminator(Part):
         check_choice(NORMS, norm=norm)
         check_positive(init_std=init_std)
         self.image_shape = read_shape(image_shape)
-        sizes = halvings(self.image_shape)
         self.width = width
         self.norm = norm
         self.init_std = init_std
-        widths = [width * 2**k for k in range(len(sizes) - 1)]
-        layers: list[nn.Module] = [nn.Conv2d(self.image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-        for fan_in, fan_out in pairwise(widths):
-            layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm == "none")]
-            layers += [norm_layer(norm, fan_out), nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]))
-        self.num_features = widths[-1] * math.prod(sizes[-1])
+        self.layers = strided(self.image_shape, width, norm, 1)
+        sizes = halvings(self.image_shape)
+        self.num_features = width * 2 ** (len(sizes) - 2) * math.prod(sizes[-1])
         init_normal(self, init_std)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
@@ -117,3 +112,14 @@ class DCGANDiscriminator(Part):
         for layer in hidden:
             maps = layer(maps)
         return Verdict(logits_of(last, maps), {"features": maps.flatten(1)})
+
+
+def strided(image_shape: Shape, width: int, norm: str, outputs: int) -> nn.Sequential:
+    """Convolutions that halve images, as :class:`DCGANDiscriminator` says, and one that sees all that is left."""
+    sizes = halvings(image_shape)
+    widths = [width * 2**k for k in range(len(sizes) - 1)]
+    layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm == "none")]
+        layers += [norm_layer(norm, fan_out), nn.LeakyReLU(0.2, inplace=True)]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, sizes[-1]))
