@@ -14,6 +14,9 @@ from gan_lightning.precision import at_least_fp32
 class MinibatchDiscriminationLayer(Part):
     """How near each image is to the others, by learned kernels (Salimans et al., 2016, arXiv:1606.03498, section 3.2).
 
+    The mean of the paper's similarities, not their sum: the last layer of D scales them as it likes, and they do not
+    grow with the batch. Sums of hundreds drown the features that they join (docs/collapse.md has figures).
+
     Args:
         in_features: Of the input, (N, in_features).
         kernels: B, features of the output, (N, kernels).
@@ -33,12 +36,12 @@ class MinibatchDiscriminationLayer(Part):
         nn.init.normal_(self.projection, 0.0, in_features**-0.5)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features to sums of similarities, (N, kernels), each in [1, N], in at least 32 bits."""
+        """Map features to mean similarities, (N, kernels), each in [1 / N, 1], in at least 32 bits."""
         with torch.autocast(features.device.type, enabled=False):
             flat = at_least_fp32(features) @ self.projection
         projected = flat.view(-1, self.kernels, self.kernel_dim)  # M
         distances = (projected[:, None] - projected).abs().sum(3)
-        return (-distances).exp().sum(1)  # o(x_i)_b = sum_j c_b(x_i, x_j)
+        return (-distances).exp().mean(1)  # o(x_i)_b / N, with o(x_i)_b = sum_j c_b(x_i, x_j)
 
 
 class MinibatchStdDevLayer(Part):

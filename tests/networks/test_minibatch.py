@@ -33,7 +33,7 @@ class Features(nn.Module):
         return Verdict(self.last(features).squeeze(1), {"features": features, "labels": labels})
 
 
-def test_discrimination_sums_similarities_of_projections_over_the_batch() -> None:
+def test_discrimination_is_the_mean_similarity_of_projections_over_the_batch() -> None:
     layer, features = MinibatchDiscriminationLayer(6, kernels=4, kernel_dim=3).double(), draw(5, 6)
     projected = torch.einsum("na,abc->nbc", features, layer.projection.detach().view(6, 4, 3)).tolist()
     output = layer(features)
@@ -44,14 +44,14 @@ def test_discrimination_sums_similarities_of_projections_over_the_batch() -> Non
             for j in range(5):
                 distance = sum(abs(projected[i][b][c] - projected[j][b][c]) for c in range(3))
                 similarities.append(math.exp(-distance))
-            assert output[i, b].item() == pytest.approx(sum(similarities), rel=1e-12)
-    assert 1 < output.min() < output.max() < 5
+            assert output[i, b].item() == pytest.approx(sum(similarities) / 5, rel=1e-12)
+    assert 1 / 5 < output.min() < output.max() < 1
 
 
-def test_discrimination_is_largest_for_a_batch_of_equals_and_1_for_strangers() -> None:
+def test_discrimination_is_1_for_a_batch_of_equals_and_a_share_of_it_for_strangers() -> None:
     layer = MinibatchDiscriminationLayer(6).double()
-    torch.testing.assert_close(layer(draw(1, 6).expand(7, 6)), torch.full((7, 5), 7.0, dtype=torch.float64))
-    torch.testing.assert_close(layer(1e4 * draw(7, 6)), torch.ones(7, 5, dtype=torch.float64))
+    torch.testing.assert_close(layer(draw(1, 6).expand(7, 6)), torch.ones(7, 5, dtype=torch.float64))
+    torch.testing.assert_close(layer(1e4 * draw(7, 6)), torch.full((7, 5), 1 / 7, dtype=torch.float64))
 
 
 def test_discrimination_follows_a_permutation_of_the_batch() -> None:
