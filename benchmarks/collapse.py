@@ -71,12 +71,17 @@ SHOWN = 500
 Options = dict[str, Any]
 PENALTY = {"ring": 0.001, "grid": 0.001, "stacked": 1.0}
 """γ of R1 and R2: a mode of points is so narrow that D must be steep."""
+LR = {"ring": 1e-3, "grid": 1e-3, "stacked": 5e-4}
+"""Of both players, at first; of D a tenth where G looks ahead, since gradients through D's steps explode otherwise."""
 REMEDIES: dict[str, Callable[[str], Options]] = {
     "plain": lambda data: {},
     "minibatch_discrimination": lambda data: {"stabilizers": [MinibatchDiscrimination()]},
     "minibatch_std_dev": lambda data: {"stabilizers": [MinibatchStdDev()]},
     "feature_matching": lambda data: {"stabilizers": [FeatureMatching()]},
-    "unrolled": lambda data: {"stabilizers": [Unrolled(5)]},
+    "unrolled": lambda data: {
+        "stabilizers": [Unrolled(5)],
+        "discriminator_optimizer": Adam(lr=LR[data] / 10, lr_schedule="linear"),
+    },
     "pacgan2": lambda data: {"pack": 2},
     "pacgan4": lambda data: {"pack": 4},
     "instance_noise": lambda data: {"stabilizers": [InstanceNoise(0.1, 4_000)]},
@@ -119,11 +124,11 @@ def build(data: str, remedy: str) -> AdversarialModule:
     if data == "stacked":
         generator: Any = DCGANGenerator((3, 28, 28), 100, 16)
         discriminator: Any = DCGANDiscriminator((3 * pack, 28, 28), 16, norm)
-        numbers |= {"latent_dim": 100, "lr": 5e-4}
+        numbers |= {"latent_dim": 100, "lr": LR[data]}
     else:
         generator = MLPGenerator((1, 1, 2), 2, WIDTHS, norm="none")
         discriminator = PointDiscriminator(2 * pack, WIDTHS, 0.0)
-        numbers |= {"latent_dim": 2, "lr": 1e-3}
+        numbers |= {"latent_dim": 2, "lr": LR[data]}
     discriminator = spectral_normalize(discriminator) if is_normalized else discriminator
     return AdversarialModule(generator, PacGAN(discriminator, pack) if pack > 1 else discriminator, **numbers)
 
