@@ -33,18 +33,20 @@ PICTURE = ROOT / "docs" / "faces.png"
 DRAWING = ROOT / "tests" / "datamodules" / "drawn_faces.py"
 FALLING = [f"--model.{player}_optimizer.lr_schedule=linear" for player in ("generator", "discriminator")]
 TRAINING = ["--trainer.max_steps=4000", "--trainer.max_epochs=-1", "--last.every_n_steps=250"]
+AUGMENTED = ["--model.stabilizers=[{class_path: DiffAugment}]"]
+"""5,000 images are few: without it D soon tells the backgrounds, which are noise, from G's, and G learns little more."""
 DCGAN = ["--model.width=16", "--model.lr=5e-4", "--model.betas=[0.5, 0.99]"]
 ADAM = [f"--model.{player}_optimizer=Adam" for player in ("generator", "discriminator")]
 EXPERIMENTS = {
-    "dcgan": ("model/dcgan", [*DCGAN, *ADAM, *FALLING]),
+    "dcgan": ("model/dcgan", [*DCGAN, *ADAM, *FALLING, *AUGMENTED]),
     "resnet": (
         "experiment/celeba_resnet",
-        ["--model.generator.width=8", "--model.generator.max_width=64", "--model.discriminator.width=16"],
+        ["--model.generator.width=8", "--model.generator.max_width=64", "--model.discriminator.width=16", *AUGMENTED],
     ),
-    "sngan": ("experiment/mnist_sngan", ["--model.max_width=96", *ADAM, *FALLING]),
+    "sngan": ("experiment/mnist_sngan", ["--model.max_width=96", *ADAM, *FALLING, *AUGMENTED]),
     "conditional_dcgan": (
         "model/conditional_dcgan",
-        [*DCGAN, *ADAM, *FALLING, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
+        [*DCGAN, *ADAM, *FALLING, *AUGMENTED, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
     ),
 }
 """A configuration, and options."""
