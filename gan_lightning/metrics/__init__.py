@@ -1,17 +1,23 @@
 """Feature extractors and what is measured with them."""
 
+from gan_lightning.metrics.collected import FeatureSets
 from gan_lightning.metrics.features import FeatureExtractor
 from gan_lightning.metrics.inception import InceptionFeatures
+from gan_lightning.metrics.kernel import KernelDistance
 from gan_lightning.metrics.mnist_features import MNISTFeatures
 from gan_lightning.metrics.modes import DigitModes, ModeCoverage, PointModes
+from gan_lightning.metrics.neighbours import PrecisionRecall
 from gan_lightning.metrics.report import EvaluationReport
 
 __all__ = [
     "DigitModes",
     "EvaluationReport",
     "FeatureExtractor",
+    "FeatureSets",
     "InceptionFeatures",
+    "KernelDistance",
     "MNISTFeatures",
     "ModeCoverage",
     "PointModes",
+    "PrecisionRecall",
 ]

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from gan_lightning.metrics import MNISTFeatures, mnist_features
+from benchmarks.fid_mnist_scale import blur
+from gan_lightning.metrics import MNISTFeatures, PrecisionRecall, mnist_features
 
 ROOT = Path(os.environ.get("GAN_LIGHTNING_MNIST", Path(__file__).parents[2] / ".." / "shared" / "data"))
 needs_mnist = pytest.mark.skipif(not (ROOT / "MNIST" / "raw").is_dir(), reason=f"MNIST is not below {ROOT}")
@@ -124,3 +125,33 @@ def test_distance_orders_what_is_missing_and_what_is_blurred():
         values = [distance[name] for name in order]
         assert values == sorted(values)
         assert all(low < high / 1.5 for low, high in pairwise(values))
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_recall_and_coverage_see_what_the_distance_hardly_does():
+    extractor, count = MNISTFeatures(), 3_000
+    reals = extractor(read_pixels(train=False)[0][:count])
+    pixels, labels = read_pixels(train=True)
+    noise = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+    def judged(fakes):
+        metric = PrecisionRecall()
+        metric.update(reals, real=True)
+        metric.update(extractor(fakes[:count]), real=False)
+        return {name: value.item() for name, value in metric.compute().items()}
+
+    same, five, ones = judged(pixels), judged(pixels[labels < 5]), judged(pixels[labels == 1])
+    repeated, blurred, broken = (
+        judged(pixels[:300].repeat(10, 1, 1, 1)),
+        judged(blur(pixels[:count], 1.0)),
+        judged(noise),
+    )
+    assert min(same.values()) > 0.75
+    for memorised_or_missing in (five, ones, repeated):
+        assert memorised_or_missing["precision"] > 0.75
+        assert memorised_or_missing["coverage"] < 0.6 * same["coverage"]
+        assert memorised_or_missing["recall"] < 0.7 * same["recall"]
+    assert repeated["recall"] < 0.01 and ones["coverage"] < 0.2
+    assert blurred["recall"] < 0.1 and blurred["coverage"] < 0.4 * same["coverage"]
+    assert max(broken.values()) == 0

@@ -1,0 +1,89 @@
+"""Precision, recall, density and coverage: how many fakes lie where data are, and how much of the data fakes reach."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_lightning.arguments import check_counts
+from gan_lightning.metrics.collected import FeatureSets
+
+ROWS = 1_000
+"""Whose distances are computed at once."""
+
+
+class PrecisionRecall(FeatureSets):
+    """What share of fakes are like data, and what share of the data fakes are like.
+
+    Around each sample of a set there is a ball that reaches to its k-th neighbour in the set, itself not counted.
+    "precision" is the share of fakes in a ball of real images, "recall" that of real images in a ball of fakes
+    (Kynkäänniemi et al., 2019, arXiv:1904.06991, eq. 2). "density" counts the balls of real images that fakes are in,
+    over k, and "coverage" is the share of real images whose ball has a fake in it (Naeem et al., 2020,
+    arXiv:2002.09797, eqs. 3 and 4): outliers do less harm to them.
+
+    Values depend on the numbers of samples: compare those of equal numbers.
+
+    Args:
+        features: As for :class:`FeatureSets`.
+        neighbours: k of precision and recall.
+        coverage_neighbours: k of density and coverage.
+        kwargs: For :class:`FeatureSets`.
+
+    Example:
+        >>> metric = PrecisionRecall(neighbours=1, coverage_neighbours=1)
+        >>> metric.update(torch.tensor([[0.0], [1.0], [3.0]]), real=True)
+        >>> metric.update(torch.tensor([[0.5], [9.0]]), real=False)
+        >>> {name: round(float(value), 2) for name, value in metric.compute().items()}
+        {'precision': 0.5, 'recall': 1.0, 'density': 1.0, 'coverage': 0.67}
+    """
+
+    def __init__(
+        self,
+        features: nn.Module | None = None,
+        neighbours: int = 3,
+        coverage_neighbours: int = 5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(features, **kwargs)
+        check_counts(neighbours=neighbours, coverage_neighbours=coverage_neighbours)
+        self.neighbours = neighbours
+        self.coverage_neighbours = coverage_neighbours
+
+    def compute(self) -> dict[str, Tensor]:
+        """The values by name, in 32 bits.
+
+        Raises:
+            ValueError: If a side has no more samples than neighbours.
+        """
+        real, fake = self.sides(least=1 + max(self.neighbours, self.coverage_neighbours))
+        radii, wide = radii_of(real, self.neighbours, self.coverage_neighbours)
+        (fake_radii,) = radii_of(fake, self.neighbours)
+        precise, balls = [], []
+        is_recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+        is_covered = is_recalled.clone()
+        for rows, own in zip(fake.split(ROWS), fake_radii.split(ROWS), strict=True):
+            distances = squared_distances(rows, real)
+            precise.append((distances <= radii).any(1))
+            balls.append((distances <= wide).sum(1))
+            is_recalled |= (distances <= own[:, None]).any(0)
+            is_covered |= (distances <= wide).any(0)
+        return {
+            "precision": torch.cat(precise).float().mean(),
+            "recall": is_recalled.float().mean(),
+            "density": torch.cat(balls).float().mean() / self.coverage_neighbours,
+            "coverage": is_covered.float().mean(),
+        }
+
+
+def radii_of(samples: Tensor, *neighbours: int) -> list[Tensor]:
+    """The squared distance of each sample, (N, F), to its k-th neighbour, itself not counted: (N,) for each k."""
+    kept = [
+        squared_distances(rows, samples).topk(1 + max(neighbours), largest=False)[0] for rows in samples.split(ROWS)
+    ]
+    return [torch.cat(kept)[:, k] for k in neighbours]
+
+
+def squared_distances(left: Tensor, right: Tensor) -> Tensor:
+    """Of all pairs, (N, M). Give 64 bits: a product of matrices loses as many digits as sizes exceed distances."""
+    sizes = left.square().sum(1)[:, None] + right.square().sum(1)
+    return torch.addmm(sizes, left, right.T, alpha=-2).clamp_(min=0)
