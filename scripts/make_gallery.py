@@ -1,12 +1,7 @@
-"""Make docs/gallery.png: samples of every run of benchmarks/mnist.py, unchosen, from the same latents' seed.
+"""Make docs/gallery.png: the first samples of every picture in docs/gans, which scripts/make_gan_pages.py makes."""
 
-python scripts/make_gallery.py --runs runs/benchmark
-"""
-
-import argparse
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -14,7 +9,8 @@ import gan_lightning
 from gan_lightning.images import tile, to_uint8
 
 COLUMNS, ROWS, MARGIN, LABEL = 20, 2, 8, 130
-OUT = Path(__file__).parents[1] / "docs" / "gallery.png"
+DOCS = Path(__file__).parents[1] / "docs"
+OUT = DOCS / "gallery.png"
 
 
 def sample_pixels(checkpoint: Path) -> Tensor:
@@ -26,27 +22,32 @@ def sample_pixels(checkpoint: Path) -> Tensor:
 
 def draw_sheet(pixels: dict[str, Tensor], path: Path) -> None:
     """Write a picture of labelled strips: uint8 images (N, C, H, W), all of one size, by their names."""
-    strips = {name: tile(images, COLUMNS).permute(1, 2, 0).squeeze(-1).numpy() for name, images in pixels.items()}
-    height, width = next(iter(strips.values())).shape[:2]
+    join(
+        {
+            name: Image.fromarray(tile(images, COLUMNS).permute(1, 2, 0).squeeze(-1).numpy())
+            for name, images in pixels.items()
+        },
+        path,
+    )
+
+
+def join(strips: dict[str, Image.Image], path: Path) -> None:
+    """Write strips of one size below each other, with their names."""
+    width, height = next(iter(strips.values())).size
     sheet = Image.new("RGB", (LABEL + width, len(strips) * (height + MARGIN)), "white")
     draw = ImageDraw.Draw(sheet)
     for row, (name, strip) in enumerate(strips.items()):
         top = row * (height + MARGIN)
         draw.text((4, top + height // 2 - 6), name, fill="black")
-        sheet.paste(Image.fromarray(strip), (LABEL, top))
+        sheet.paste(strip, (LABEL, top))
     sheet.save(path, optimize=True)
     print(f"Wrote {path}: {', '.join(strips)}.")
 
 
 def main() -> None:
     """Draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", default="runs/benchmark", help="where benchmarks/mnist.py keeps its runs")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    checkpoints = sorted(Path(arguments.runs).glob("*/checkpoints/last.ckpt"))
-    draw_sheet({path.parents[1].name: sample_pixels(path) for path in checkpoints}, OUT)
+    pictures = {path.stem.removeprefix("mnist_"): Image.open(path) for path in sorted((DOCS / "gans").glob("*.png"))}
+    join({name: picture.crop((0, 0, picture.width, picture.height // 2)) for name, picture in pictures.items()}, OUT)
 
 
 if __name__ == "__main__":
