@@ -28,6 +28,8 @@ every_shape = pytest.mark.parametrize(
 def small(gan: type[AdversarialModule], shape: Any, **overrides: Any) -> AdversarialModule:
     torch.manual_seed(0)
     legal = {"width": 4, "max_width": 8, "latent_dim": 12, "embedding_dim": 3, "num_classes": 3, "norm": "none"}
+    if shape == (3, 128, 128):
+        legal["attention"] = 2  # of 64 x 64 pixels each to all takes seconds
     return gan(image_shape=shape, **{k: v for k, v in legal.items() if k in arguments_of(gan)} | overrides)
 
 
