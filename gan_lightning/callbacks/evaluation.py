@@ -12,11 +12,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gan_lightning.batches import read_batch
 from gan_lightning.images import check_range, to_uint8
-from gan_lightning.metrics import EvaluationReport, FeatureExtractor, MNISTFeatures
+from gan_lightning.metrics import EvaluationReport, FeatureExtractor, FrechetDistance, MNISTFeatures
 from gan_lightning.metrics.statistics import (
     METRIC_STATES,
     Key,
@@ -105,7 +104,7 @@ class Evaluation(Callback):
         self._extractor = f"{type(self.features).__name__} {self.features.fingerprint}"
         device = trainer.strategy.root_device
         self._device = torch.device("cpu") if device.type == "mps" else device  # MPS lacks torchmetrics' float64
-        self._metric = FrechetInceptionDistance(self.features, reset_real_features=False).to(self._device)
+        self._metric = FrechetDistance(self.features, reset_real_features=False).to(self._device)
         self._metric.orig_dtype = torch.float32  # torchmetrics infers it from features, but a process may see none
         if self._num_fakes < self.features.recommended_samples:
             rank_zero_warn(

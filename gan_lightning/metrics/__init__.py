@@ -2,6 +2,7 @@
 
 from gan_lightning.metrics.collected import FeatureSets
 from gan_lightning.metrics.features import FeatureExtractor
+from gan_lightning.metrics.frechet import FrechetDistance
 from gan_lightning.metrics.inception import InceptionFeatures
 from gan_lightning.metrics.kernel import KernelDistance
 from gan_lightning.metrics.mnist_features import MNISTFeatures
@@ -14,6 +15,7 @@ __all__ = [
     "EvaluationReport",
     "FeatureExtractor",
     "FeatureSets",
+    "FrechetDistance",
     "InceptionFeatures",
     "KernelDistance",
     "MNISTFeatures",
