@@ -7,7 +7,7 @@ from gan_lightning.metrics.inception import InceptionFeatures
 from gan_lightning.metrics.kernel import KernelDistance
 from gan_lightning.metrics.mnist_features import MNISTFeatures
 from gan_lightning.metrics.modes import DigitModes, ModeCoverage, PointModes
-from gan_lightning.metrics.neighbours import PrecisionRecall
+from gan_lightning.metrics.neighbours import PairwiseDiversity, PrecisionRecall
 from gan_lightning.metrics.report import EvaluationReport
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "KernelDistance",
     "MNISTFeatures",
     "ModeCoverage",
+    "PairwiseDiversity",
     "PointModes",
     "PrecisionRecall",
 ]

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: how many fakes lie where data are, and how much of the data fakes reach."""
+"""How many fakes lie where data are, how much of the data fakes reach, and how much fakes differ from each other."""
 
 from typing import Any
 
@@ -73,6 +73,35 @@ class PrecisionRecall(FeatureSets):
             "density": torch.cat(balls).float().mean() / self.coverage_neighbours,
             "coverage": is_covered.float().mean(),
         }
+
+
+class PairwiseDiversity(FeatureSets):
+    """How far fakes are from each other, by the mean of all pairs, and by that of real images: 0 if all are alike.
+
+    Fakes as diverse as the data score 1, and so do those of which each is far from all data; a collapse is far below.
+
+    Args:
+        features, kwargs: As for :class:`FeatureSets`.
+
+    Example:
+        >>> metric = PairwiseDiversity()
+        >>> metric.update(torch.tensor([[0.0], [4.0]]), real=True)
+        >>> metric.update(torch.tensor([[1.0], [2.0]]), real=False)
+        >>> metric.compute()
+        {'diversity': tensor(0.2500)}
+    """
+
+    def compute(self) -> dict[str, Tensor]:
+        """The value by name, in 32 bits; NaN if all real images are alike.
+
+        Raises:
+            ValueError: If a side has fewer than two samples.
+        """
+        spreads = []
+        for side in self.sides(least=2):
+            total = torch.stack([squared_distances(rows, side).sqrt().sum() for rows in side.split(ROWS)]).sum()
+            spreads.append(total / (len(side) * (len(side) - 1)))
+        return {"diversity": (spreads[1] / spreads[0]).float()}
 
 
 def radii_of(samples: Tensor, *neighbours: int) -> list[Tensor]:

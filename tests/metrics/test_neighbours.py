@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_lightning.metrics import PrecisionRecall
+from gan_lightning.metrics import PairwiseDiversity, PrecisionRecall
 from gan_lightning.metrics.neighbours import squared_distances
 
 fidelity = pytest.importorskip("torch_fidelity.metric_prc", reason="torch-fidelity is the extra `inception`")
@@ -62,6 +62,19 @@ def test_memorised_or_missing_samples_cost_recall_and_coverage_alone() -> None:
     assert whole["precision"] > 0.9 and few["precision"] > 0.9 and half["precision"] > 0.9
     assert few["recall"] < 0.1 and whole["recall"] > 0.9
     assert half["coverage"] < 0.65 and whole["coverage"] > 0.9
+
+
+def test_diversity_is_the_mean_distance_of_fakes_over_that_of_real_images() -> None:
+    real, fake = torch.randn(1_200, 4), 0.5 * torch.randn(30, 4)
+    metric = PairwiseDiversity()
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    expected = torch.pdist(fake.double()).mean() / torch.pdist(real.double()).mean()
+    assert metric.compute()["diversity"].item() == pytest.approx(expected.item(), rel=1e-6)
+    alike = PairwiseDiversity()
+    alike.update(real, real=True)
+    alike.update(fake[:1].repeat(9, 1), real=False)
+    assert alike.compute()["diversity"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_distances_are_never_negative() -> None:
