@@ -69,7 +69,7 @@ SNAPSHOTS = (100, 500, 1_000, 2_000, 4_000, 8_000)
 SHOWN = 500
 """Points of a snapshot."""
 Options = dict[str, Any]
-PENALTY = {"ring": 0.001, "grid": 0.001, "stacked": 1.0}
+PENALTY = {"ring": 0.01, "grid": 0.001, "stacked": 1.0}
 """γ of R1 and R2: a mode of points is so narrow that D must be steep."""
 LR = {"ring": 1e-3, "grid": 1e-3, "stacked": 5e-4}
 """Of both players, at first; of D a tenth where G looks ahead, since gradients through D's steps explode otherwise."""
