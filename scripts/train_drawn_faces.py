@@ -43,10 +43,6 @@ EXPERIMENTS = {
         "experiment/celeba_resnet",
         ["--model.generator.width=8", "--model.generator.max_width=64", "--model.discriminator.width=16", *AUGMENTED],
     ),
-    "sngan": (
-        "experiment/mnist_sngan",
-        ["--model.max_width=96", *ADAM, *FALLING, *AUGMENTED, "--trainer.max_steps=1000"],
-    ),
     "conditional_dcgan": (
         "model/conditional_dcgan",
         [*DCGAN, *ADAM, *FALLING, *AUGMENTED, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
