@@ -49,15 +49,14 @@ ALLOWED = {
     },
     "gan_lightning.modules": {
         "torch",
-        *(f"gan_lightning.{part}" for part in ("base", "engine", "game", "losses", "networks", "parts")),
+        *(f"gan_lightning.{part}" for part in ("arguments", "base", "engine", "game", "losses", "networks", "parts")),
         "gan_lightning.stabilizers",
     },
     "gan_lightning.metrics": {
         "torch",
         "torchmetrics",
         "safetensors",
-        "gan_lightning.images",
-        "gan_lightning.precision",
+        *(f"gan_lightning.{part}" for part in ("arguments", "images", "precision")),
     },
     # torchmetrics, because the evaluation owns its metrics (engine decision 8).
     "gan_lightning.callbacks": {
