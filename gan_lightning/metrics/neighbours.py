@@ -19,7 +19,7 @@ class PrecisionRecall(FeatureSets):
     "precision" is the share of fakes in a ball of real images, "recall" that of real images in a ball of fakes
     (Kynkäänniemi et al., 2019, arXiv:1904.06991, eq. 2). "density" counts the balls of real images that fakes are in,
     over k, and "coverage" is the share of real images whose ball has a fake in it (Naeem et al., 2020,
-    arXiv:2002.09797, eqs. 3 and 4): outliers do less harm to them.
+    arXiv:2002.09797, section 3): outliers do less harm to them.
 
     Values depend on the numbers of samples: compare those of equal numbers.
 
@@ -78,7 +78,7 @@ class PrecisionRecall(FeatureSets):
 class PairwiseDiversity(FeatureSets):
     """How far fakes are from each other, by the mean of all pairs, and by that of real images: 0 if all are alike.
 
-    Fakes as diverse as the data score 1, and so do those of which each is far from all data; a collapse is far below.
+    Fakes as diverse as the data score 1, a collapse far below. Quality is not seen: noise may score 1, too.
 
     Args:
         features, kwargs: As for :class:`FeatureSets`.

@@ -72,15 +72,29 @@ class BEGANGenerator(Part):
 class Autoencoder(Part):
     """A discriminator that rebuilds images, whose logit is minus the error that it makes.
 
-    A subclass builds ``encoder`` and ``decoder``, for images of ``image_shape``.
+    A subclass builds ``encoder`` and ``decoder``.
+
+    Args:
+        image_shape: (C, H, W) of what it judges.
+        hidden_dim: Features of the code.
+        width: Feature maps, as the subclass says.
 
     Attributes:
         num_features: Of the head "features": the code.
+
+    Raises:
+        ValueError: If the network cannot judge such images, or a number is out of its range.
     """
 
     encoder: nn.Module
     decoder: nn.Module
-    image_shape: Shape
+
+    def __init__(self, image_shape: Sequence[int], hidden_dim: int = 64, width: int = 64) -> None:
+        super().__init__()
+        check_counts(hidden_dim=hidden_dim, width=width)
+        self.image_shape = read_shape(image_shape)
+        self.hidden_dim = self.num_features = hidden_dim
+        self.width = width
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Map images (N, C, H, W) to logits (N,), at most 0, to features, and to their "reconstruction"."""
@@ -104,11 +118,7 @@ class BEGANDiscriminator(Autoencoder):
     """
 
     def __init__(self, image_shape: Sequence[int], hidden_dim: int = 64, width: int = 64) -> None:
-        super().__init__()
-        check_counts(hidden_dim=hidden_dim, width=width)
-        self.image_shape = read_shape(image_shape)
-        self.hidden_dim = self.num_features = hidden_dim
-        self.width = width
+        super().__init__(image_shape, hidden_dim, width)
         self.encoder = _encoder(self.image_shape, hidden_dim, width)
         self.decoder = _decoder(self.image_shape, hidden_dim, width)
 
@@ -126,11 +136,7 @@ class DCGANAutoencoder(Autoencoder):
     """
 
     def __init__(self, image_shape: Sequence[int], hidden_dim: int = 64, width: int = 64) -> None:
-        super().__init__()
-        check_counts(hidden_dim=hidden_dim, width=width)
-        self.image_shape = read_shape(image_shape)
-        self.hidden_dim = self.num_features = hidden_dim
-        self.width = width
+        super().__init__(image_shape, hidden_dim, width)
         self.encoder = nn.Sequential(*strided(self.image_shape, width, "batch", hidden_dim), nn.Flatten())
         self.decoder = DCGANGenerator(self.image_shape, hidden_dim, width)
         init_normal(self, 0.02)
