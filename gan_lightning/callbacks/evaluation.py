@@ -1,7 +1,5 @@
 """The Fréchet distance between generated and real images, with the protocol that makes it comparable."""
 
-import hashlib
-import json
 import math
 from collections.abc import Sized
 from pathlib import Path
@@ -16,9 +14,9 @@ from torch import Tensor
 from gan_lightning.batches import read_batch
 from gan_lightning.images import check_range, to_uint8
 from gan_lightning.metrics import EvaluationReport, FeatureExtractor, FrechetDistance, MNISTFeatures
+from gan_lightning.metrics.cache import Key, file_of
 from gan_lightning.metrics.statistics import (
     METRIC_STATES,
-    Key,
     RealStatistics,
     read_statistics,
     write_statistics,
@@ -266,8 +264,7 @@ class Evaluation(Callback):
 
     def _cache_path(self, trainer: Trainer, key: Key) -> Path:
         folder = Path(self.cache_dir) if self.cache_dir else Path(trainer.default_root_dir) / "cache"
-        name = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
-        return folder / f"{self._split}-{name}.safetensors"
+        return file_of(folder, self._split, key)
 
 
 def _updates(trainer: Trainer, pl_module: LightningModule) -> int:

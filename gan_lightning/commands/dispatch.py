@@ -1,5 +1,7 @@
 """Runs a command, and turns what its user can mend into one message."""
 
+import itertools
+import json
 import os
 import signal
 import sys
@@ -13,20 +15,24 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from gan_lightning.commands.cli import GANCLI, Parser
 from gan_lightning.commands.configs import find_configs
 from gan_lightning.commands.data import check_data, prepare_data
+from gan_lightning.commands.evaluate import evaluate
 from gan_lightning.commands.generate import generate
 from gan_lightning.commands.messages import fail, known
 from gan_lightning.commands.trainer_messages import silence, translate, with_options
 from gan_lightning.engine.strategies import explain_lost_connection
 
 FUNCTIONS: dict[str, Any] = {
+    "evaluate": (evaluate, "Judge checkpoints, or images of any tool, by every metric."),
     "generate": (generate, "Make images from a checkpoint."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
 }
-DATA_OPTIONS = ("data", "deep")
-"""What the commands for data read of a configuration, which may be that of a whole run."""
+OPTIONS_OF_DATA = {"prepare-data": ("data",), "check-data": ("data", "deep"), "evaluate": ("data",)}
+"""What commands that need data alone read of a configuration, which may be that of a whole run."""
 FLAGS = ("--overwrite", "--deep")
 """Options that may stand without a value."""
+LISTS = ("--compare",)
+"""Options that take all values up to the next option."""
 MENDED_BY_USER = (ValueError, TypeError, OSError, ImportError, MisconfigurationException)
 
 
@@ -40,7 +46,7 @@ def run(command: str, options: list[str]) -> None:
     silence()
     sys.path.append(str(Path.cwd()))  # where the user's own GANs are
     try:
-        _run(command, find_configs(_with_flags(options), only=DATA_OPTIONS if "-data" in command else None))
+        _run(command, find_configs(_with_lists(_with_flags(options)), only=OPTIONS_OF_DATA.get(command)))
     except (*MENDED_BY_USER, RuntimeError, MemoryError) as error:
         message = _message(error)
         if message is None or "GAN_LIGHTNING_DEBUG" in os.environ:
@@ -52,6 +58,19 @@ def _with_flags(options: list[str]) -> list[str]:
     """Options in which flags have their value."""
     following = zip(options, [*options[1:], "--"], strict=False)
     return [f"{word}=true" if word in FLAGS and after.startswith("-") else word for word, after in following]
+
+
+def _with_lists(options: list[str]) -> list[str]:
+    """Options in which lists are one word each."""
+    words: list[str] = []
+    rest = list(options)
+    while rest:
+        words.append(rest.pop(0))
+        if words[-1] in LISTS:
+            values = list(itertools.takewhile(lambda word: not word.startswith("--"), rest))
+            del rest[: len(values)]
+            words[-1] += f"={json.dumps(values)}"
+    return words
 
 
 def _message(error: Exception) -> str | None:

@@ -82,7 +82,7 @@ def generate(
     kind = _kind(path, format, overwrite)
     if model is not None:
         import_class(model)
-    gan = gan_lightning.load(ckpt_path).to(_device(device))
+    gan = gan_lightning.load(ckpt_path).to(device_of(device))
     classes = _parse_labels(labels) or list(range(gan.num_classes)) or None
     channels, height, width = gan.sample(1, classes, seed=0, truncation=truncation).shape[1:]
     shape = (num, height, width, channels)
@@ -169,7 +169,7 @@ def _finished(path: Path) -> Iterator[Path]:
                 made.rmdir()
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     """The device of a name.
 
     Raises:

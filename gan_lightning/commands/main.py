@@ -13,6 +13,7 @@ COMMANDS = {
     "validate": "judge a checkpoint on the validation images",
     "test": "judge a checkpoint on the test images",
     "predict": "make one image for each test image, on any number of devices",
+    "evaluate": "judge checkpoints, or images of any tool, by every metric",
     "generate": "make images from a checkpoint; needs neither data nor configuration",
     "prepare-data": "download and convert a data set",
     "check-data": "look for missing and damaged files of a data set",

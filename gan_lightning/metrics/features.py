@@ -23,12 +23,14 @@ class FeatureExtractor(nn.Module, ABC):
             so two extractors never share a name.
         preprocessing: What :meth:`prepare` does, in words; part of the fingerprint.
         recommended_samples: Images below which the distance is biased enough to be warned about; 0 for no warning.
+        num_classes: Of the classifier that the network is part of; 0 if it is part of none.
     """
 
     num_features: ClassVar[int]
     fid_name: ClassVar[str]
     preprocessing: ClassVar[str]
     recommended_samples: ClassVar[int] = 0
+    num_classes: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +79,19 @@ class FeatureExtractor(nn.Module, ABC):
         with torch.no_grad(), full_precision(pixels.device):
             features: Tensor = network(self.prepare(pixels))
         return features
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Class logits, (N, num_classes), of what :meth:`forward` returned, (N, num_features).
+
+        Raises:
+            TypeError: The network is part of no classifier.
+        """
+        with torch.no_grad(), full_precision(features.device):
+            return self.classify(self.load().to(features.device), features)
+
+    def classify(self, network: nn.Module, features: Tensor) -> Tensor:
+        """The last layer of the classifier that the network is part of."""
+        raise TypeError(f"{type(self).__name__} is no classifier: choose features of one.")
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode: running statistics must not move."""

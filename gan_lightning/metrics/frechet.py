@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+Moments = tuple[Tensor, Tensor]
+"""Mean (F,) and covariance (F, F)."""
+
 
 class FrechetDistance(FrechetInceptionDistance):
     """That of Gaussians with the moments of two sets of features (Heusel et al., 2017, arXiv:1706.08500, eq. 6).
@@ -36,17 +39,38 @@ class FrechetDistance(FrechetInceptionDistance):
             raise ValueError(
                 "The Fréchet distance needs finite features: an image, or the extractor, gives NaN or inf."
             )
-        real_mean, real = moments(self.real_features_sum, self.real_features_cov_sum, counts[0])
-        fake_mean, fake = moments(self.fake_features_sum, self.fake_features_cov_sum, counts[1])
-        if not torch.equal(self._rooted.to(real), real):
-            values, vectors = torch.linalg.eigh(real)
-            self._rooted, self._root = real, (vectors * without_noise(values).sqrt()) @ vectors.T
-        overlap = without_noise(torch.linalg.eigvalsh(self._root @ fake @ self._root)).sqrt().sum()
-        distance = (real_mean - fake_mean).square().sum() + real.trace() + fake.trace() - 2 * overlap
-        return distance.to(self.orig_dtype)
+        real = moments(self.real_features_sum, self.real_features_cov_sum, counts[0])
+        fake = moments(self.fake_features_sum, self.fake_features_cov_sum, counts[1])
+        if not torch.equal(self._rooted.to(real[1]), real[1]):
+            self._rooted, self._root = real[1], root(real[1])
+        return frechet(real, fake, self._root).to(self.orig_dtype)
 
 
-def moments(total: Tensor, outer: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+def frechet(real: Moments, fake: Moments, real_root: Tensor | None = None) -> Tensor:
+    """The squared distance of two Gaussians, given their means (F,) and covariances (F, F), and the root of the first.
+
+    As |m - n|² + tr(C + D - 2 (C D)^½) (Heusel et al., 2017, arXiv:1706.08500, eq. 6).
+    """
+    half = root(real[1]) if real_root is None else real_root
+    overlap = without_noise(torch.linalg.eigvalsh(half @ fake[1] @ half)).sqrt().sum()
+    distance: Tensor = (real[0] - fake[0]).square().sum() + real[1].trace() + fake[1].trace() - 2 * overlap
+    return distance
+
+
+def root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of a covariance, (F, F)."""
+    values, vectors = torch.linalg.eigh(matrix)
+    symmetric: Tensor = (vectors * without_noise(values).sqrt()) @ vectors.T
+    return symmetric
+
+
+def moments_of(rows: Tensor) -> Moments:
+    """Mean (F,) and unbiased covariance (F, F) of features (N, F), in 64 bits."""
+    rows = rows.double()
+    return rows.mean(0), rows.T.cov().reshape(rows.shape[1], rows.shape[1])
+
+
+def moments(total: Tensor, outer: Tensor, count: Tensor) -> Moments:
     """Mean (F,) and unbiased covariance (F, F), of sums of features and of their outer products."""
     mean = total / count
     return mean, (outer - count * torch.outer(mean, mean)) / (count - 1)

@@ -28,6 +28,7 @@ class InceptionFeatures(FeatureExtractor):
     """
 
     num_features = 2048
+    num_classes = 1008
     fid_name = "fid"
     preprocessing = "grey repeated to RGB, 299x299 bilinear with antialias=True, (x - 128) / 128"
     recommended_samples = 10_000
@@ -60,6 +61,11 @@ class InceptionFeatures(FeatureExtractor):
     def prepare(self, pixels: Tensor) -> Tensor:
         """RGB, uint8 (N, 3, H, W); the network resizes and scales by itself."""
         return to_rgb(pixels)
+
+    def classify(self, network: nn.Module, features: Tensor) -> Tensor:
+        """Without the bias, as the Inception score's authors have it."""
+        weight: Tensor = network.get_parameter("fc.weight")
+        return features @ weight.T
 
 
 def _download() -> Path:

@@ -8,7 +8,6 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from gan_lightning.metrics.features import FeatureExtractor
-from gan_lightning.precision import full_precision
 
 WEIGHTS = Path(__file__).with_name("mnist_features.safetensors")
 SHA256 = "21ca0a48f25a43ea65189c145f0c1d8d920117e12f8c56cad42f1410ccb8a0c3"
@@ -48,6 +47,7 @@ class MNISTFeatures(FeatureExtractor):
     """
 
     num_features = 128
+    num_classes = 10
     fid_name = "fid_mnist"
     preprocessing = "mean over channels, central 28x28, / 255"
 
@@ -87,9 +87,7 @@ class MNISTFeatures(FeatureExtractor):
         pixels = pixels[..., border : height - border, border : width - border]
         return pixels.float() / 255
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Class logits, (N, 10), of what :meth:`forward` returned, (N, 128)."""
-        classes = self.load().get_submodule("classes")
-        with torch.no_grad(), full_precision(features.device):
-            logits: Tensor = classes(features)
+    def classify(self, network: nn.Module, features: Tensor) -> Tensor:
+        """Of the digits."""
+        logits: Tensor = network.get_submodule("classes")(features)
         return logits

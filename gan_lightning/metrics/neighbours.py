@@ -49,8 +49,8 @@ class PrecisionRecall(FeatureSets):
         self.neighbours = neighbours
         self.coverage_neighbours = coverage_neighbours
 
-    def compute(self) -> dict[str, Tensor]:
-        """The values by name, in 32 bits.
+    def per_sample(self) -> dict[str, Tensor]:
+        """What the values are means of, by name: of fakes, (M,), for precision and density; else of real images, (N,).
 
         Raises:
             ValueError: If a side has no more samples than neighbours.
@@ -68,11 +68,19 @@ class PrecisionRecall(FeatureSets):
             is_recalled |= (distances <= own[:, None]).any(0)
             is_covered |= (distances <= wide).any(0)
         return {
-            "precision": torch.cat(precise).float().mean(),
-            "recall": is_recalled.float().mean(),
-            "density": torch.cat(balls).float().mean() / self.coverage_neighbours,
-            "coverage": is_covered.float().mean(),
+            "precision": torch.cat(precise).float(),
+            "recall": is_recalled.float(),
+            "density": torch.cat(balls).float() / self.coverage_neighbours,
+            "coverage": is_covered.float(),
         }
+
+    def compute(self) -> dict[str, Tensor]:
+        """The values by name, in 32 bits.
+
+        Raises:
+            ValueError: If a side has no more samples than neighbours.
+        """
+        return {name: values.mean() for name, values in self.per_sample().items()}
 
 
 class PairwiseDiversity(FeatureSets):

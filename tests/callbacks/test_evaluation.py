@@ -309,16 +309,16 @@ def test_damaged_or_foreign_cache_is_ignored_with_a_warning_and_rebuilt(tmp_path
     validate(tmp_path, Pixels())
     (file,) = cache_files(tmp_path)
     damage(file)
-    with pytest.warns(UserWarning, match="Ignored the cached statistics") as caught:
+    with pytest.warns(UserWarning, match="Ignored the cache") as caught:
         evaluation = validate(tmp_path, Pixels())
-    assert sum("cached statistics" in str(warning.message) for warning in caught) == 1
+    assert sum("Ignored the cache" in str(warning.message) for warning in caught) == 1
     assert evaluation.report.value == pytest.approx(expected_distance(), rel=1e-6)
     assert validate(tmp_path, Pixels()).features.seen == FAKES
 
 
 def test_folder_that_cannot_be_written_to_costs_a_warning(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.warns(UserWarning, match="were not cached"):
+    with pytest.warns(UserWarning, match="was not kept"):
         evaluation = validate(tmp_path, Pixels())
     assert evaluation.report.value == pytest.approx(expected_distance(), rel=1e-6)
 

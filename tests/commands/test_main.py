@@ -47,7 +47,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["fti"], "There is no command 'fti'. Did you mean fit? Choose from: fit, validate, test, predict, generate"),
+        (["fti"], "There is no command 'fti'. Did you mean fit? Choose from: fit, validate, test, predict, evaluate"),
         (["prepare_data"], "There is no command 'prepare_data'. Did you mean prepare-data?"),
         (["FIT"], "There is no command 'FIT'. Did you mean fit?"),
         (["--config=quickstart", "fit"], "The command goes first, before '--config=quickstart'."),

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gan_lightning.metrics import MNISTFeatures, PrecisionRecall, mnist_features
+from gan_lightning.metrics.image_set import ImageSet
+from gan_lightning.metrics.scores import Judge
 
 ROOT = Path(os.environ.get("GAN_LIGHTNING_MNIST", Path(__file__).parents[2] / ".." / "shared" / "data"))
 needs_mnist = pytest.mark.skipif(not (ROOT / "MNIST" / "raw").is_dir(), reason=f"MNIST is not below {ROOT}")
@@ -156,3 +158,43 @@ def test_recall_and_coverage_see_what_the_distance_hardly_does():
     assert repeated["recall"] < 0.01 and ones["coverage"] < 0.2
     assert blurred["recall"] < 0.1 and blurred["coverage"] < 0.4 * same["coverage"]
     assert max(broken.values()) == 0
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_each_metric_sees_the_fault_that_it_is_for():
+    from torchvision.transforms.v2.functional import gaussian_blur
+
+    extractor, count = MNISTFeatures(), 8_000
+
+    def image_set(pixels, labels):
+        return ImageSet.of(zip(pixels.split(1_000), labels.split(1_000), strict=True), extractor)
+
+    real, training = (image_set(*read_pixels(train)) for train in (False, True))
+    known = training[-count:]
+    judge = Judge(extractor, real, known, num_classes=10)
+    honest = training[:count]
+    noise = torch.randint(256, honest.pixels.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    sets = {
+        "honest": honest,
+        "repeated": known[torch.arange(count) % 1_000],
+        "five missing": training[training.labels < 5][:count],
+        "blurred": image_set(gaussian_blur(honest.pixels, 7, 1.0), honest.labels),
+        "noise": image_set(noise, honest.labels),
+        "wrong labels": ImageSet(honest.pixels, (honest.labels + 1) % 10, honest.features),
+    }
+    found = {name: judge.scores(fakes)[0] for name, fakes in sets.items()}
+
+    def ratio(metric, name):
+        return float(found[name][metric] / found["honest"][metric])
+
+    assert ratio("mifid", "repeated") > 100 and ratio("memorization_distance", "repeated") < 0.01
+    assert ratio("kid_mean", "five missing") > 50 and ratio("kid_mean", "blurred") > 50
+    assert ratio("inception_score", "five missing") < 0.6 and ratio("inception_score", "noise") < 0.2
+    assert ratio("class_coverage", "five missing") == 0.5 and float(found["five missing"]["class_kl"]) > 0.6
+    assert ratio("diversity", "noise") < 0.6 and ratio("diversity", "five missing") < 0.99
+    assert float(found["honest"]["accuracy"]) > 0.99 and float(found["wrong labels"]["accuracy"]) < 0.01
+    assert ratio("intra_fid", "wrong labels") > 50 and ratio("intra_fid", "blurred") > 10
+    assert float(found["honest"]["downstream_accuracy"]) > 0.95
+    assert float(found["noise"]["downstream_accuracy"]) < 0.3
+    assert float(found["wrong labels"]["downstream_accuracy"]) < 0.05

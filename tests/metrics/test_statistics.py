@@ -31,9 +31,9 @@ def test_missing_file_is_no_statistics_and_no_warning(tmp_path):
 @pytest.mark.parametrize(
     ("statistics", "key", "num_features", "reason"),
     [
-        (make_statistics(), KEY | {"count": 4}, 2, "those of"),
-        (make_statistics(), KEY, 3, "not the moments of 3 features"),
-        (make_statistics(float("nan")), KEY, 2, "not finite"),
+        (make_statistics(), KEY | {"count": 4}, 2, "it is that of"),
+        (make_statistics(), KEY, 3, r"total should be \(3,\), but is \(2,\)"),
+        (make_statistics(float("nan")), KEY, 2, "is not finite"),
     ],
     ids=["key", "size", "nan"],
 )
