@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_lightning.callbacks.graceful_stop import Stopped
 from gan_lightning.engine.checkpoints import CheckpointError
+from gan_lightning.metrics.scores import better
 
 
 class _RunCheckpoint(ModelCheckpoint):
@@ -31,11 +32,12 @@ class BestCheckpoint(_RunCheckpoint):
 
     Args:
         monitor: Key of the score.
-        mode: Whether a low or a high score is good.
+        mode: Whether a low or a high score is good; by default what is of that score, low if it is unknown.
     """
 
-    def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] = "min") -> None:
-        super().__init__(filename="best", monitor=monitor or "val/fid_mnist", mode=mode, enable_version_counter=False)
+    def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] | None = None) -> None:
+        monitor = monitor or "val/fid_mnist"
+        super().__init__(filename="best", monitor=monitor, mode=mode or better(monitor), enable_version_counter=False)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the best score also where the run directory was moved, as long as its best checkpoint is there."""

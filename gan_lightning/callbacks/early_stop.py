@@ -8,16 +8,17 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.callbacks.evaluation import Evaluation
+from gan_lightning.metrics.scores import better
 
 
 class EarlyStop(EarlyStopping):
-    """Ends a training whose Fréchet distance no longer falls; one that is not evaluated goes on, with a warning.
+    """Ends a training whose score no longer gets better; one that is not evaluated goes on, with a warning.
 
     Args:
         monitor: Key of the score; by default that of the run's :class:`Evaluation`.
         patience: Training ends after so many validations without a better score, at least 1.
         min_delta: A score is better if it is so by more than this.
-        mode: Whether a low or a high score is good.
+        mode: Whether a low or a high score is good; by default what is of that score, low if it is unknown.
     """
 
     def __init__(
@@ -25,13 +26,13 @@ class EarlyStop(EarlyStopping):
         monitor: str | None = None,
         patience: int = 10,
         min_delta: float = 0.0,
-        mode: Literal["min", "max"] = "min",
+        mode: Literal["min", "max"] | None = None,
     ) -> None:
         super().__init__(
             monitor or "",
             min_delta=min_delta,
             patience=patience,
-            mode=mode,
+            mode=mode or better(monitor or ""),
             strict=False,
             check_finite=False,
             check_on_train_epoch_end=False,

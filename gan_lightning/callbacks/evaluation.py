@@ -1,7 +1,6 @@
 """The Fréchet distance between generated and real images, with the protocol that makes it comparable."""
 
 import math
-from collections.abc import Sized
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,9 +11,20 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.batches import read_batch
+from gan_lightning.callbacks.real_cache import cache_key, of_datamodule
+from gan_lightning.callbacks.samplewise import Samplewise
 from gan_lightning.images import check_range, to_uint8
-from gan_lightning.metrics import EvaluationReport, FeatureExtractor, FrechetDistance, MNISTFeatures
+from gan_lightning.metrics import (
+    EvaluationReport,
+    FeatureExtractor,
+    FeatureSets,
+    FrechetDistance,
+    MNISTFeatures,
+    PrecisionRecall,
+)
 from gan_lightning.metrics.cache import Key, file_of
+from gan_lightning.metrics.frechet import Given
+from gan_lightning.metrics.scores import better
 from gan_lightning.metrics.statistics import (
     METRIC_STATES,
     RealStatistics,
@@ -38,6 +48,9 @@ class SupportsSampling(Protocol):
 class Evaluation(Callback):
     """Logs ``val/<fid>`` and ``test/<fid>`` (Heusel et al., 2017, arXiv:1706.08500); the extractor names ``<fid>``.
 
+    Beside it stand the values of more metrics, such as ``val/recall``: a distance alone does not see all. These compare
+    the fakes with as many real images, the first ones.
+
     Fakes come from ``pl_module.sample(n, seed=...)``, so from the averaged generator when there is one, and from
     random numbers of their own: an evaluation leaves no trace in training. They are the same fakes each time and on
     any number of processes. Real images are those of the first data loader, in any form that ``read_batch`` knows.
@@ -49,6 +62,8 @@ class Evaluation(Callback):
     Args:
         features: Maps images to features. None means :class:`MNISTFeatures` where it can judge the images; where it
             cannot, a warning says so, and there is no evaluation.
+        metrics: What else is asked of these features, each without an extractor of its own; None means
+            :class:`PrecisionRecall`. One that there are too few images for costs a warning.
         num_samples: Fakes at each validation; 0 for no evaluation.
         test_num_samples: Fakes at ``test``; 0 for no evaluation.
         seed: The fakes are a function of it.
@@ -65,6 +80,7 @@ class Evaluation(Callback):
     def __init__(
         self,
         features: FeatureExtractor | None = None,
+        metrics: list[FeatureSets] | None = None,
         num_samples: int = 2_000,
         test_num_samples: int = 10_000,
         *,
@@ -79,6 +95,7 @@ class Evaluation(Callback):
             )
         self.features = features or MNISTFeatures()
         self._is_chosen = features is not None
+        self.metrics = [PrecisionRecall()] if metrics is None else metrics
         self.num_samples = num_samples
         self.test_num_samples = test_num_samples
         self.seed = seed
@@ -91,7 +108,7 @@ class Evaluation(Callback):
         self._split = "test" if stage == "test" else "val"
         self._num_fakes = self.test_num_samples if stage == "test" else self.num_samples
         self._judges = stage != "predict" and self._num_fakes > 0
-        image_shape = _of_datamodule(trainer, "image_shape")
+        image_shape = of_datamodule(trainer, "image_shape")
         if self._judges and image_shape is not None:
             self._judges = self._can_judge(torch.zeros(1, *image_shape, dtype=torch.uint8))
         if not self._judges:
@@ -99,10 +116,12 @@ class Evaluation(Callback):
         self._num_reals = 0  # stays 0 until the statistics of the real images are complete
         self._has_looked = False
         self._protocol_logged = False
+        self._samplewise = Samplewise(self.metrics, self._num_fakes, self.features.num_features)
         self._extractor = f"{type(self.features).__name__} {self.features.fingerprint}"
         device = trainer.strategy.root_device
         self._device = torch.device("cpu") if device.type == "mps" else device  # MPS lacks torchmetrics' float64
-        self._metric = FrechetDistance(self.features, reset_real_features=False).to(self._device)
+        given = Given(self.features.num_features)
+        self._metric = FrechetDistance(given, reset_real_features=False).to(self._device)
         self._metric.orig_dtype = torch.float32  # torchmetrics infers it from features, but a process may see none
         if self._num_fakes < self.features.recommended_samples:
             rank_zero_warn(
@@ -114,14 +133,19 @@ class Evaluation(Callback):
         """Read the statistics of the real images from the disk, or prepare to compute them."""
         if self._skips(trainer) or self._num_reals:
             return
-        key = self._cache_key(trainer)
+        key = cache_key(trainer, self._split, self._extractor, self._samplewise.num)
         cached = None
         if key is not None and trainer.is_global_zero:
-            cached = read_statistics(self._cache_path(trainer, key), key, self.features.num_features)
-        self._num_reals = trainer.strategy.broadcast(0 if cached is None else int(cached.num_images))
+            path = self._cache_path(trainer, key)
+            cached = read_statistics(path, key, self.features.num_features, int(key["rows"]))
+        self._num_reals, rows = trainer.strategy.broadcast(
+            (int(cached.num_images), cached.rows) if cached else (0, None)
+        )
+        if rows is not None:
+            self._samplewise.set_real(rows)
         # Processes without them hold zeros: torchmetrics sums over processes.
-        statistics = cached or RealStatistics.zeros(self.features.num_features)
-        for name, value in zip(METRIC_STATES, statistics, strict=True):
+        *sums, _ = cached or RealStatistics.zeros(self.features.num_features)
+        for name, value in zip(METRIC_STATES, sums, strict=True):
             setattr(self._metric, name, value.to(self._device))
 
     def on_validation_batch_end(
@@ -147,7 +171,9 @@ class Evaluation(Callback):
             check_range(images, f"The real images of the {self._split} split")
             self._judges = self._is_chosen or self._can_judge(self._quantise(images[:1]))
         if self._judges:
-            self._metric.update(self._quantise(images), real=True)
+            rows = self.features(self._quantise(images))
+            self._metric.update(rows, real=True)
+            self._samplewise.add_real(rows, trainer.world_size)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw fakes, compare, log."""
@@ -156,7 +182,7 @@ class Evaluation(Callback):
         if not self._num_reals:
             self._complete_reals(trainer)
         step = _updates(trainer, pl_module)
-        value = self._distance(trainer, pl_module, step)
+        value, others = self._scores(trainer, pl_module, step)
         self.report = EvaluationReport(
             metric=f"{self._split}/{self.features.fid_name}",
             value=value,
@@ -164,19 +190,22 @@ class Evaluation(Callback):
             fakes=self._num_fakes,
             reals=self._num_reals,
             split=self._split,
-            data=_of_datamodule(trainer, "fingerprint") or "unnamed data",
+            data=of_datamodule(trainer, "fingerprint") or "unnamed data",
             extractor=self._extractor,
             ema=getattr(pl_module, "ema", None) is not None,
             seed=self.seed,
             batch_size=self.batch_size,
         )
+        others = {f"{self._split}/{name}": other for name, other in others.items()}
         pl_module.log(self.report.metric, value, prog_bar=True, sync_dist=True)
+        pl_module.log_dict(others, sync_dist=True)
         if not self._protocol_logged:
             self._protocol_logged = True
             for logger in trainer.loggers:
                 logger.log_hyperparams({"evaluation": self.report.protocol()})
                 if isinstance(logger, WandbLogger):  # its table of runs shows the best, not the last
-                    logger.experiment.define_metric(self.report.metric, "trainer/global_step", summary="min")
+                    for key in (self.report.metric, *others):
+                        logger.experiment.define_metric(key, "trainer/global_step", summary=better(key))
 
     on_test_start = on_validation_start
     on_test_batch_end = on_validation_batch_end
@@ -196,27 +225,31 @@ class Evaluation(Callback):
             return False
         return True
 
-    def _distance(self, trainer: Trainer, pl_module: LightningModule, step: int) -> float:
-        """The Fréchet distance of fresh fakes; NaN, with a warning, if any of them is not finite."""
-        broken = self._draw_fakes(trainer, cast("SupportsSampling", pl_module))
+    def _scores(self, trainer: Trainer, pl_module: LightningModule, step: int) -> tuple[float, dict[str, float]]:
+        """The Fréchet distance of fresh fakes, and other values; NaN, with a warning, if any fake is not finite."""
+        broken, fakes = self._draw_fakes(trainer, cast("SupportsSampling", pl_module))
         if broken:
             rank_zero_warn(
                 f"{broken} of {self._num_fakes} images of the generator are not finite at step {step}: "
                 f"{self._split}/{self.features.fid_name} is NaN. Training goes on, but does not recover from this by "
                 "itself: go back to an earlier checkpoint with a lower learning rate or --trainer.precision 32-true."
             )
-            value = math.nan  # torchmetrics' compute() would kill the interpreter
+            value, others = math.nan, {}  # torchmetrics' compute() would kill the interpreter
         else:
-            value = self._metric.compute().item()
+            value, others = self._metric.compute().item(), self._samplewise.values(fakes)
         self._metric.reset()
-        return value
+        return value, others
 
-    def _draw_fakes(self, trainer: Trainer, sampler: SupportsSampling) -> int:
-        """Feed this process's share of the fakes to the metric; returns how many are not finite over all processes.
+    def _draw_fakes(self, trainer: Trainer, sampler: SupportsSampling) -> tuple[int, list[Tensor]]:
+        """Feed this process's share of the fakes to the metric.
 
         Each batch has a seed of its own and goes to one process, so the fakes do not depend on how many there are.
+
+        Returns:
+            How many are not finite over all processes, and the features of this process's batches.
         """
         broken = torch.zeros((), dtype=torch.int64, device=self._device)
+        parts: list[Tensor] = []
         starts = range(0, self._num_fakes, self.batch_size)
         for batch in range(trainer.global_rank, len(starts), trainer.world_size):
             size = min(self.batch_size, self._num_fakes - starts[batch])
@@ -224,8 +257,9 @@ class Evaluation(Callback):
             broken_here = size - int(images.isfinite().flatten(1).all(dim=1).sum())
             broken += broken_here
             if not broken_here:
-                self._metric.update(self._quantise(images), real=False)
-        return int(trainer.strategy.reduce(broken, reduce_op="sum"))
+                parts.append(self.features(self._quantise(images)))
+                self._metric.update(parts[-1], real=False)
+        return int(trainer.strategy.reduce(broken, reduce_op="sum")), parts
 
     def _quantise(self, images: Tensor) -> Tensor:
         """Pixels as a viewer of the saved image would see them; float32 first, since bfloat16 sums round."""
@@ -234,33 +268,17 @@ class Evaluation(Callback):
     def _complete_reals(self, trainer: Trainer) -> None:
         """Count the real images of all processes and keep their statistics, if they are those of the whole split."""
         states = [getattr(self._metric, name).clone() for name in METRIC_STATES]
-        statistics = RealStatistics(*(trainer.strategy.reduce(state, reduce_op="sum") for state in states))
+        total, outer, count = (trainer.strategy.reduce(state, reduce_op="sum") for state in states)
+        statistics = RealStatistics(total, outer, count, self._samplewise.gather_real())
         self._num_reals = int(statistics.num_images)
         if self._num_reals < 2:
             raise ValueError(
                 f"{self._split}/{self.features.fid_name} needs at least 2 real images, the {self._split} loader gave "
                 f"{self._num_reals}: raise its size, or remove the Evaluation callback."
             )
-        key = self._cache_key(trainer)
+        key = cache_key(trainer, self._split, self._extractor, self._samplewise.num)
         if key is not None and key["count"] == self._num_reals and trainer.is_global_zero:
             write_statistics(self._cache_path(trainer, key), key, statistics)
-
-    def _cache_key(self, trainer: Trainer) -> Key | None:
-        """What the statistics depend on; None if the data are unnamed or the loop does not see the whole split."""
-        testing = self._split == "test"
-        loaders = trainer.test_dataloaders if testing else trainer.val_dataloaders
-        batches = trainer.num_test_batches if testing else trainer.num_val_batches
-        loader = loaders[0] if isinstance(loaders, list | tuple) else loaders
-        dataset = getattr(loader, "dataset", None)
-        data = _of_datamodule(trainer, "fingerprint")
-        if (
-            trainer.fast_dev_run  # type: ignore[attr-defined]
-            or data is None
-            or not isinstance(dataset, Sized)
-            or batches[0] != len(cast("Sized", loader))
-        ):
-            return None
-        return {"data": data, "split": self._split, "extractor": self._extractor, "count": len(dataset)}
 
     def _cache_path(self, trainer: Trainer, key: Key) -> Path:
         folder = Path(self.cache_dir) if self.cache_dir else Path(trainer.default_root_dir) / "cache"
@@ -271,8 +289,3 @@ def _updates(trainer: Trainer, pl_module: LightningModule) -> int:
     """Of G; the trainer's own count is 0 where a checkpoint is judged."""
     updates: int = getattr(pl_module, "updates", trainer.global_step)
     return updates
-
-
-def _of_datamodule(trainer: Trainer, attribute: str) -> Any:
-    """None for a foreign data module, or none at all."""
-    return getattr(getattr(trainer, "datamodule", None), attribute, None)

@@ -3,11 +3,23 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 Moments = tuple[Tensor, Tensor]
 """Mean (F,) and covariance (F, F)."""
+
+
+class Given(nn.Identity):
+    """What a torchmetrics metric takes for an extractor, where it is given features in place of images.
+
+    Args:
+        num_features: Their length.
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
 
 
 class FrechetDistance(FrechetInceptionDistance):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -41,6 +41,11 @@ ARROWS = {
     "memorization_distance": "↑",
 }
 """Which values are better. Those of a Fréchet distance are the lower ones."""
+
+
+def better(name: str) -> Literal["min", "max"]:
+    """Whether a low or a high value is good, of a metric by its name or by its key, such as "val/recall"."""
+    return "max" if ARROWS.get(name.rpartition("/")[2]) == "↑" else "min"
 
 
 @dataclasses.dataclass(frozen=True)

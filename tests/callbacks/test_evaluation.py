@@ -12,9 +12,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import MNISTSampleDataModule
+from gan_lightning.callbacks import BestCheckpoint, EarlyStop
 from gan_lightning.callbacks.evaluation import Evaluation
-from gan_lightning.images import to_float
-from gan_lightning.metrics import FeatureExtractor, MNISTFeatures
+from gan_lightning.images import to_float, to_uint8
+from gan_lightning.metrics import (
+    FeatureExtractor,
+    KernelDistance,
+    MNISTFeatures,
+    PairwiseDiversity,
+    PrecisionRecall,
+)
 
 REALS, FAKES = 40, 64
 
@@ -498,3 +505,52 @@ def test_construction_reads_nothing_and_default_is_mnist():
     assert isinstance(evaluation.features, MNISTFeatures)
     assert evaluation.features.network is None
     assert evaluation.report is None
+
+
+def test_other_metrics_stand_beside_the_distance_and_are_those_of_the_first_real_images(tmp_path):
+    evaluation = make_evaluation(num_samples=32, metrics=[PrecisionRecall(), PairwiseDiversity()])
+    logged = make_trainer(tmp_path, evaluation).validate(Painter(), Pixels(), verbose=False)[0]
+    features, painter = PixelFeatures(), Painter()
+    fakes = [features(to_uint8(painter.sample(16, seed=batch))) for batch in range(2)]
+    reals = features(to_uint8(torch.stack([image for image, _ in Pixels().data])[:32]))
+    for metric in (PrecisionRecall(), PairwiseDiversity()):
+        metric.update(reals, real=True)
+        metric.update(torch.cat(fakes), real=False)
+        for name, value in metric.compute().items():
+            assert logged[f"val/{name}"] == pytest.approx(value.item(), rel=1e-6)
+    again = make_evaluation(num_samples=32, metrics=[PrecisionRecall(), PairwiseDiversity()])
+    assert make_trainer(tmp_path, again).validate(Painter(), Pixels(), verbose=False)[0] == pytest.approx(logged)
+    assert again.features.seen == 32  # real images are those of the cache
+
+
+def test_other_metrics_of_two_processes_are_those_of_one(tmp_path):
+    class Sharded(Pixels):
+        def val_dataloader(self) -> DataLoader:
+            rank, ranks = self.trainer.global_rank, self.trainer.world_size
+            return DataLoader(self.data, batch_size=8, sampler=range(rank, REALS, ranks))
+
+    found = []
+    for folder, data, settings in (("one", Pixels(), {}), ("two", Sharded(), {"devices": 2, "strategy": "ddp_fork"})):
+        metrics = [PrecisionRecall(), KernelDistance(subsets=3, subset_size=20)]
+        evaluation = make_evaluation(num_samples=40, metrics=metrics)
+        for _ in range(2):  # without a cache, and with one
+            trainer = make_trainer(tmp_path / folder, evaluation, use_distributed_sampler=False, **settings)
+            found.append(trainer.validate(Painter(), data, verbose=False)[0])
+    assert {"val/kid_mean", "val/coverage"} <= found[0].keys()
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], rel=1e-6)
+
+
+def test_a_metric_that_needs_more_images_is_left_out_with_one_warning(tmp_path):
+    evaluation = make_evaluation(metrics=[KernelDistance()])
+    trainer = make_trainer(tmp_path, evaluation, max_epochs=2, num_sanity_val_steps=0)
+    with pytest.warns(UserWarning, match="left out of the evaluation: KernelDistance needs at least 1000") as caught:
+        trainer.fit(Painter(), Pixels())
+    assert sum("left out" in str(warning.message) for warning in caught) == 1
+    assert "val/fid_pixels" in trainer.callback_metrics and "val/kid_mean" not in trainer.callback_metrics
+
+
+@pytest.mark.parametrize(("monitor", "mode"), [("val/recall", "max"), ("val/kid_mean", "min"), ("val/fid", "min")])
+def test_best_checkpoints_and_early_stopping_know_what_is_good(monitor, mode):
+    assert BestCheckpoint(monitor).mode == EarlyStop(monitor).mode == mode
+    assert BestCheckpoint(monitor, "max").mode == EarlyStop(monitor, mode="max").mode == "max"

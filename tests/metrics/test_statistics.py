@@ -10,7 +10,7 @@ KEY = {"data": "d", "split": "val", "extractor": "E 1", "count": 3}
 
 def make_statistics(fill: float = 1.5) -> RealStatistics:
     total = torch.full((2,), fill, dtype=torch.float64)
-    return RealStatistics(total, torch.outer(total, total), torch.tensor(3))
+    return RealStatistics(total, torch.outer(total, total), torch.tensor(3), torch.zeros(0, 2))
 
 
 def test_what_is_written_is_read_and_no_temporary_file_stays(tmp_path):
