@@ -195,16 +195,17 @@ class Evaluation(Callback):
             ema=getattr(pl_module, "ema", None) is not None,
             seed=self.seed,
             batch_size=self.batch_size,
+            others=others,
         )
-        others = {f"{self._split}/{name}": other for name, other in others.items()}
+        keyed = {f"{self._split}/{name}": other for name, other in others.items()}
         pl_module.log(self.report.metric, value, prog_bar=True, sync_dist=True)
-        pl_module.log_dict(others, sync_dist=True)
+        pl_module.log_dict(keyed, sync_dist=True)
         if not self._protocol_logged:
             self._protocol_logged = True
             for logger in trainer.loggers:
                 logger.log_hyperparams({"evaluation": self.report.protocol()})
                 if isinstance(logger, WandbLogger):  # its table of runs shows the best, not the last
-                    for key in (self.report.metric, *others):
+                    for key in (self.report.metric, *keyed):
                         logger.experiment.define_metric(key, "trainer/global_step", summary=better(key))
 
     on_test_start = on_validation_start

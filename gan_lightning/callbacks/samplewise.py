@@ -27,7 +27,7 @@ class Samplewise:
         self._real: list[Tensor] = []
         self._refused: set[str] = set()
         for metric in metrics:
-            metric.sync_on_compute = False  # each process has all rows
+            metric.distributed_available_fn = _alone
 
     def add_real(self, rows: Tensor, world_size: int) -> None:
         """Keep features of real images of this process, (N, F), while there are too few over all processes."""
@@ -78,3 +78,8 @@ class Samplewise:
             dist.all_gather_object(everyones, own)
         ordered = [part for turn in zip_longest(*everyones) for part in turn if part is not None]
         return torch.cat([torch.zeros(0, self.num_features), *ordered])
+
+
+def _alone() -> bool:
+    """What torchmetrics asks before it collects states: here each process has all rows."""
+    return False

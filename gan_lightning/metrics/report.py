@@ -1,6 +1,7 @@
 """The protocol beside the number: a Fréchet distance means nothing without it."""
 
 import dataclasses
+from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,7 @@ class EvaluationReport:
         ema: Whether the fakes came from the averaged generator.
         seed: The fakes are a function of it, and of ...
         batch_size: ... how many were drawn at once.
+        others: Values of other metrics on the same features, of as many real images as fakes.
     """
 
     metric: str
@@ -32,14 +34,17 @@ class EvaluationReport:
     ema: bool
     seed: int
     batch_size: int
+    others: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         weights = "EMA" if self.ema else "raw weights"
+        others = "".join(f"; {name} {value:.2f}" for name, value in self.others.items())
         return (
             f"{self.metric} {self.value:.2f} at step {self.step}: {self.fakes} fakes ({weights}, seed {self.seed}) "
-            f"against {self.reals} {self.split} images of {self.data}, {self.extractor}"
+            f"against {self.reals} {self.split} images of {self.data}, {self.extractor}{others}"
         )
 
     def protocol(self) -> dict[str, str | int | bool]:
-        """All fields but the value and its step, for the hyperparameters of a logger."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in ("value", "step")}
+        """All fields but the values and their step, for the hyperparameters of a logger."""
+        values = ("value", "step", "others")
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in values}
