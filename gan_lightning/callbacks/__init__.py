@@ -1,6 +1,7 @@
 """What watches a run, writes or judges it, and never changes a gradient."""
 
 from gan_lightning.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from gan_lightning.callbacks.doctor import Doctor
 from gan_lightning.callbacks.early_stop import EarlyStop
 from gan_lightning.callbacks.evaluation import Evaluation
 from gan_lightning.callbacks.graceful_stop import GracefulStop
@@ -12,6 +13,7 @@ from gan_lightning.callbacks.throughput import Throughput
 
 __all__ = [
     "BestCheckpoint",
+    "Doctor",
     "EarlyStop",
     "Evaluation",
     "GracefulStop",

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.callbacks.graceful_stop import Stopped
@@ -64,7 +65,7 @@ class LastCheckpoint(_RunCheckpoint):
 
     A state in the middle of a step, where D is ahead of G, is never written: the last one of whole steps stays. The
     failure of one process among several writes nothing: saving takes all of them. Nor does a training that could not
-    begin, or that is resumed and fails before its first step.
+    begin, or that is resumed and fails before its first step, nor one whose weights are not finite.
 
     Args:
         every_n_steps: Updates of G from one to the next; by default it is written after each epoch.
@@ -75,6 +76,7 @@ class LastCheckpoint(_RunCheckpoint):
             filename="last", every_n_train_steps=every_n_steps, save_on_exception=True, enable_version_counter=False
         )
         self._began_at: int | None = None
+        self._has_warned = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the place of the file; nothing is trained yet."""
@@ -98,11 +100,22 @@ class LastCheckpoint(_RunCheckpoint):
             and together
             and not isinstance(exception, CheckpointError)
             and progress.started == progress.processed
+            and _is_finite(pl_module)
         ):
             if progress.processed > progress.completed:  # so its metrics were not logged yet
                 trainer._logger_connector.on_batch_end()
                 trainer._logger_connector.update_train_step_metrics()
             super().on_exception(trainer, pl_module, exception)
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        """Write the state, if its weights can be used."""
+        if trainer.strategy.reduce_boolean_decision(_is_finite(trainer.lightning_module)):
+            super()._save_checkpoint(trainer, filepath)
+        elif not self._has_warned:
+            self._has_warned = True
+            rank_zero_warn(
+                f"Nothing is saved at step {trainer.global_step}: weights are not finite. {filepath} stays as it was."
+            )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the last state, unless that was just done."""

@@ -62,10 +62,10 @@ class Evaluation(Callback):
     Args:
         features: Maps images to features. None means :class:`MNISTFeatures` where it can judge the images; where it
             cannot, a warning says so, and there is no evaluation.
-        metrics: What else is asked of these features, each without an extractor of its own; None means
-            :class:`PrecisionRecall`. One that there are too few images for costs a warning.
         num_samples: Fakes at each validation; 0 for no evaluation.
         test_num_samples: Fakes at ``test``; 0 for no evaluation.
+        metrics: What else is asked of these features, each without an extractor of its own; None means
+            :class:`PrecisionRecall`. One that there are too few images for costs a warning.
         seed: The fakes are a function of it.
         batch_size: Fakes drawn at once.
         cache_dir: Folder of the statistics of real images; by default ``cache`` in the trainer's default_root_dir.
@@ -80,10 +80,10 @@ class Evaluation(Callback):
     def __init__(
         self,
         features: FeatureExtractor | None = None,
-        metrics: list[FeatureSets] | None = None,
         num_samples: int = 2_000,
         test_num_samples: int = 10_000,
         *,
+        metrics: list[FeatureSets] | None = None,
         seed: int = 0,
         batch_size: int = 250,
         cache_dir: str | None = None,

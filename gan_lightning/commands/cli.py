@@ -14,8 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lightning.arguments import arguments_of
 from gan_lightning.base import AdversarialModule
-from gan_lightning.callbacks import BestCheckpoint, Evaluation
-from gan_lightning.callbacks.verdict import seen
+from gan_lightning.callbacks import BestCheckpoint, Doctor, Evaluation
 from gan_lightning.commands.config_file import SaveConfig
 from gan_lightning.commands.defaults import CALLBACKS, HELP, NOT_EVALUATED, TRAINER_DEFAULTS
 from gan_lightning.commands.links import data_decide
@@ -246,14 +245,14 @@ class GANCLI(LightningCLI):
             "sample grids": run / "samples",
             "metrics": run / "metrics.csv",
         }
-        metrics = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
+        doctor: Doctor = self._get(self.config_init, "doctor")
         report = self.evaluation.report or f"not evaluated: {NOT_EVALUATED}"
         lines = [
             f"\nTrained for {self.trainer.global_step} updates of G on {int(self.model.images_seen)} real images.",
             *(f"  {name:<16} {path}" for name, path in places.items() if path.exists()),
             f"  {'best checkpoint':<16} {self._best_checkpoint()}",
             f"  {report}",
-            *(f"  Note: {line}" for line in seen(metrics)),
+            *(f"  Note: {line}" for line in doctor.findings.values()),
         ]
         print("\n".join(lines))
 

@@ -6,6 +6,7 @@ from lightning.pytorch import Callback
 
 from gan_lightning.callbacks import (
     BestCheckpoint,
+    Doctor,
     Evaluation,
     GracefulStop,
     LastCheckpoint,
@@ -25,6 +26,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 CALLBACKS: dict[str, type[Callback]] = {
     "evaluation": Evaluation,
+    "doctor": Doctor,
     "samples": SampleGrid,
     "throughput": Throughput,
     "progress": Progress,

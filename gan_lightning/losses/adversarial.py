@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -44,8 +45,17 @@ class AdversarialLoss(Part, ABC):
         """
 
     def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """Figures to watch, by name: the mean probability of "real" that D gives to x and to G(z), in [0, 1]."""
-        return {"x": real_logits.sigmoid().mean(), "gz": fake_logits.sigmoid().mean()}
+        """Figures to watch, by name, each in [0, 1].
+
+        The mean probability of "real" that D gives to x and to G(z), and its accuracy, the share of images that it is
+        right about.
+        """
+        right = torch.cat([real_logits > 0, fake_logits < 0])
+        return {
+            "x": real_logits.sigmoid().mean(),
+            "gz": fake_logits.sigmoid().mean(),
+            "accuracy": right.float().mean(),
+        }
 
 
 class MinimaxLoss(AdversarialLoss):
@@ -135,8 +145,10 @@ class LeastSquaresLoss(AdversarialLoss):
         return 0.5 * (fake_logits - self.real_target).square().mean()  # eq. 2
 
     def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """The means of D(x) and D(G(z)), which regress the targets."""
-        return {"x": real_logits.mean(), "gz": fake_logits.mean()}
+        """The means of D(x) and D(G(z)), which regress the targets, and the accuracy of D."""
+        middle, direction = (self.real_target + self.fake_target) / 2, self.real_target - self.fake_target
+        right = torch.cat([direction * (real_logits - middle), direction * (middle - fake_logits)]) > 0
+        return {"x": real_logits.mean(), "gz": fake_logits.mean(), "accuracy": right.float().mean()}
 
 
 class HingeLoss(AdversarialLoss):
@@ -179,3 +191,8 @@ class RelativisticLoss(AdversarialLoss):
         if real_logits is None:
             raise ValueError("RelativisticLoss.generator compares fakes with reals: give real_logits too.")
         return softplus(real_logits - fake_logits).mean()
+
+    def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """As others have it, but the accuracy is of pairs: logits have no origin."""
+        right = real_logits > fake_logits
+        return {**super().readings(real_logits, fake_logits), "accuracy": right.float().mean()}

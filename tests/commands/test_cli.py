@@ -28,7 +28,7 @@ from gan_lightning.engine.checkpoints import read_checkpoint
 CONFIGS = Path(__file__).parents[2] / "configs"
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
 MODELS = sorted((CONFIGS / "model").glob("*.yaml"))
-TINY = ["--data.batch_size=8", "--trainer.accelerator=cpu", "--evaluation.num_samples=20", "--samples.num_images=4"]
+TINY = ["--data.batch_size=16", "--trainer.accelerator=cpu", "--evaluation.num_samples=20", "--samples.num_images=4"]
 
 Command = Callable[..., str]
 
@@ -95,7 +95,7 @@ def test_the_summary_says_where_everything_is(command: Command, tmp_path: Path) 
     for name in ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "samples", "metrics.csv"]:
         assert f"runs/b/{name}" in printed
         assert (tmp_path / "runs" / "b" / name).exists()
-    assert "Trained for 3 updates of G on 24 real images" in printed
+    assert "Trained for 3 updates of G on 48 real images" in printed
     assert "val/fid_mnist" in printed
     assert "20 fakes (EMA, seed 0) against 1000 val images of mnist_sample-28px" in printed
 

@@ -19,7 +19,7 @@ from gan_lightning.engine.checkpoints import read_checkpoint
 CONFIGS = Path(__file__).parents[2] / "configs"
 TINY = [
     f"--config={CONFIGS}/data/mnist_sample.yaml",
-    "--data.batch_size=8",
+    "--data.batch_size=16",
     "--trainer.accelerator=cpu",
     "--trainer.log_every_n_steps=1",
     "--evaluation.num_samples=0",

@@ -187,12 +187,27 @@ def test_gradients_equal_finite_differences(loss):
 def test_readings_are_mean_probabilities(loss):
     odds = torch.tensor([1.0, 3.0])  # probabilities 1/2 and 3/4
     readings = loss.readings(odds.log(), -odds.log())
-    assert {name: value.item() for name, value in readings.items()} == pytest.approx({"x": 0.625, "gz": 0.375})
+    expected = {"x": 0.625, "gz": 0.375, "accuracy": 0.5}
+    assert {name: value.item() for name, value in readings.items()} == pytest.approx(expected)
 
 
 def test_readings_of_least_squares_are_the_means_that_regress_one_and_zero():
     readings = LeastSquaresLoss().readings(torch.tensor([1.0, 2.0]), torch.tensor([0.0, -1.0]))
-    assert {name: value.item() for name, value in readings.items()} == {"x": 1.5, "gz": -0.5}
+    assert {name: value.item() for name, value in readings.items()} == {"x": 1.5, "gz": -0.5, "accuracy": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy"),
+    [
+        (NonSaturatingLoss(), 4 / 6),
+        (LeastSquaresLoss(), 4 / 6),
+        (LeastSquaresLoss(-1, 1), 2 / 6),
+        (RelativisticLoss(), 1),
+    ],
+)
+def test_accuracy_is_the_share_of_images_or_pairs_that_d_is_right_about(loss, accuracy):
+    real, fake = torch.tensor([2.0, 0.4, 0.2]), torch.tensor([-2.0, 0.3, 0.1])
+    assert loss.readings(real, fake)["accuracy"].item() == pytest.approx(accuracy)
 
 
 def test_readings_of_wasserstein_hold_the_estimate_which_is_minus_the_loss():
