@@ -68,6 +68,7 @@ ALLOWED = {
         "gan_lightning.metrics",
         "gan_lightning.images",
     },
+    "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
     "gan_lightning.version": set(),
     "gan_lightning": {f"gan_lightning.{part}" for part in ("modules", "loading", "version")},
     "gan_lightning.commands": ANYTHING,
