@@ -66,7 +66,12 @@ ALLOWED = {
         "gan_lightning.batches",
         "gan_lightning.engine",
         "gan_lightning.metrics",
-        "gan_lightning.images",
+        *(f"gan_lightning.{part}" for part in ("findings", "images", "report", "version")),
+    },
+    "gan_lightning.findings": set(),
+    "gan_lightning.report": {
+        *("yaml", "jinja2", "markupsafe", "PIL"),
+        *(f"gan_lightning.{part}" for part in ("findings", "metrics")),
     },
     "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
     "gan_lightning.version": set(),

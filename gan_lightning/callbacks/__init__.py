@@ -8,6 +8,7 @@ from gan_lightning.callbacks.graceful_stop import GracefulStop
 from gan_lightning.callbacks.prediction_writer import PredictionWriter
 from gan_lightning.callbacks.progress import Progress
 from gan_lightning.callbacks.rank_check import RankCheck
+from gan_lightning.callbacks.report import Report
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.throughput import Throughput
 
@@ -21,6 +22,7 @@ __all__ = [
     "PredictionWriter",
     "Progress",
     "RankCheck",
+    "Report",
     "SampleGrid",
     "Throughput",
 ]

@@ -18,9 +18,9 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_lightning.batches import read_batch, read_labels
-from gan_lightning.callbacks.findings import Finding, of_readings
 from gan_lightning.callbacks.reach import Reach
 from gan_lightning.callbacks.samples_check import SamplesCheck
+from gan_lightning.findings import Finding, of_readings
 
 FILE = "findings.jsonl"
 """In the run directory: a finding a line, and a line when it was no longer true."""

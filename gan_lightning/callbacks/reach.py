@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from gan_lightning.callbacks.findings import Finding
+from gan_lightning.findings import Finding
 
 LOOKS = 3
 """Updates of each network in all of which a layer must go without gradient. In the first alone many do: those behind a

@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from gan_lightning.batches import read_batch
 from gan_lightning.images import tile, to_uint8, write_png
 
 CHANNELS = (1, 3)
@@ -18,7 +19,7 @@ class SampleGrid(Callback):
     """Writes a grid of samples to ``samples/step-<updates of G>.png`` and to the loggers that show images.
 
     The latents are the same each time. The columns of a conditional GAN's grid are its classes. Grids are drawn at ends
-    of epochs, and always at the end of training.
+    of epochs, and always at the end of training. ``real.png`` has real images of the first batch, to compare.
 
     Args:
         num_images: Images of the grid, at least 1; rounded down to whole rows for a conditional GAN.
@@ -42,7 +43,7 @@ class SampleGrid(Callback):
         self.min_steps = min_steps
         self.seed = seed
         self._drawn_at = 0
-        self._has_warned = False
+        self._has_warned = self._has_real = False
 
     def state_dict(self) -> dict[str, Any]:
         """When the last grid was drawn: a resumed run draws the same as one that was never stopped."""
@@ -55,6 +56,19 @@ class SampleGrid(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget an earlier training."""
         self._drawn_at = min(self._drawn_at, trainer.global_step)
+        self._has_real = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Draw real images, once in a run."""
+        if self._has_real or not _writes(trainer):
+            return
+        self._has_real = True
+        path = Path(trainer.default_root_dir) / "real.png"
+        images = read_batch(batch)[0][: self.num_images]
+        if images.shape[1] in CHANNELS and not path.exists():
+            write_png(images, path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the grid if it is due."""
@@ -69,7 +83,7 @@ class SampleGrid(Callback):
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._drawn_at = trainer.global_step
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not _writes(trainer):
             return
         columns = int(pl_module.num_classes) or None  # type: ignore[arg-type]
         count = max(self.num_images // columns, 1) * columns if columns else self.num_images
@@ -88,6 +102,10 @@ class SampleGrid(Callback):
             rank_zero_warn(
                 f"No grids of samples are drawn: a picture has 1 or 3 channels, these images have {channels}."
             )
+
+
+def _writes(trainer: Trainer) -> bool:
+    return trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
 
 
 def _log_image(logger: Logger, sheet: Tensor, step: int) -> None:

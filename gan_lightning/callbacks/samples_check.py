@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gan_lightning.callbacks.findings import Finding
+from gan_lightning.findings import Finding
 from gan_lightning.images import to_uint8
 from gan_lightning.metrics import MNISTFeatures
 from gan_lightning.metrics.neighbours import squared_distances

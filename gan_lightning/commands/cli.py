@@ -177,7 +177,8 @@ class GANCLI(LightningCLI):
         if config.trainer.enable_progress_bar is False:  # Lightning refuses this with a custom bar
             config.trainer.enable_progress_bar, config.progress.refresh_rate = True, 0
         cache = str(Path(config.trainer.default_root_dir) / "cache")
-        config.evaluation.cache_dir = config.evaluation.cache_dir or cache
+        for callback in (config.evaluation, config.report):
+            callback.cache_dir = callback.cache_dir or cache
 
     def _take_run_directory(self, config: Namespace) -> None:
         """Take the directory of a resumed run, or make one for a new run."""
@@ -244,6 +245,7 @@ class GANCLI(LightningCLI):
             "last checkpoint": run / "checkpoints" / "last.ckpt",
             "sample grids": run / "samples",
             "metrics": run / "metrics.csv",
+            "report": run / "report.html",
         }
         doctor: Doctor = self._get(self.config_init, "doctor")
         report = self.evaluation.report or f"not evaluated: {NOT_EVALUATED}"

@@ -13,6 +13,7 @@ from gan_lightning.callbacks import (
     PredictionWriter,
     Progress,
     RankCheck,
+    Report,
     SampleGrid,
     Throughput,
 )
@@ -32,6 +33,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "progress": Progress,
     "predictions": PredictionWriter,
     "rank_check": RankCheck,
+    "report": Report,
     "stop": GracefulStop,
     "best": BestCheckpoint,
     "last": LastCheckpoint,

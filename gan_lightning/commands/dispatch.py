@@ -18,11 +18,13 @@ from gan_lightning.commands.data import check_data, prepare_data
 from gan_lightning.commands.evaluate import evaluate
 from gan_lightning.commands.generate import generate
 from gan_lightning.commands.messages import fail, known
+from gan_lightning.commands.report import report
 from gan_lightning.commands.trainer_messages import silence, translate, with_options
 from gan_lightning.engine.strategies import explain_lost_connection
 
 FUNCTIONS: dict[str, Any] = {
     "evaluate": (evaluate, "Judge checkpoints, or images of any tool, by every metric."),
+    "report": (report, "Make the page of a run again, or one that compares runs: gan-lightning report RUN [RUN ...]."),
     "generate": (generate, "Make images from a checkpoint."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
@@ -31,8 +33,10 @@ OPTIONS_OF_DATA = {"prepare-data": ("data",), "check-data": ("data", "deep"), "e
 """What commands that need data alone read of a configuration, which may be that of a whole run."""
 FLAGS = ("--overwrite", "--deep")
 """Options that may stand without a value."""
-LISTS = ("--compare",)
+LISTS = ("--compare", "--runs")
 """Options that take all values up to the next option."""
+BARE = {"report": "--runs"}
+"""The option that words right after the command belong to."""
 MENDED_BY_USER = (ValueError, TypeError, OSError, ImportError, MisconfigurationException)
 
 
@@ -46,12 +50,19 @@ def run(command: str, options: list[str]) -> None:
     silence()
     sys.path.append(str(Path.cwd()))  # where the user's own GANs are
     try:
-        _run(command, find_configs(_with_lists(_with_flags(options)), only=OPTIONS_OF_DATA.get(command)))
+        words = _with_lists(_with_flags(_with_names(command, options)))
+        _run(command, find_configs(words, only=OPTIONS_OF_DATA.get(command)))
     except (*MENDED_BY_USER, RuntimeError, MemoryError) as error:
         message = _message(error)
         if message is None or "GAN_LIGHTNING_DEBUG" in os.environ:
             raise
         fail(message)
+
+
+def _with_names(command: str, options: list[str]) -> list[str]:
+    """Options in which words right after the command have their name."""
+    is_bare = command in BARE and options and not options[0].startswith("-")
+    return [BARE[command], *options] if is_bare else options
 
 
 def _with_flags(options: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "test": "judge a checkpoint on the test images",
     "predict": "make one image for each test image, on any number of devices",
     "evaluate": "judge checkpoints, or images of any tool, by every metric",
+    "report": "make the page of a run, or one that compares runs",
     "generate": "make images from a checkpoint; needs neither data nor configuration",
     "prepare-data": "download and convert a data set",
     "check-data": "look for missing and damaged files of a data set",

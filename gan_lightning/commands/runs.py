@@ -115,6 +115,22 @@ def held(directory: Path) -> Iterator[None]:
             directory.rmdir()
 
 
+def is_held(directory: Path) -> bool:
+    """Whether a process is training in a run directory; unknown, so no, where there are no locks."""
+    if not fcntl:
+        return False
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 _locks: list[int] = []
 """Descriptors of the directories that are locked."""
 

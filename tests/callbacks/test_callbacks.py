@@ -48,6 +48,7 @@ def test_grids_come_from_the_same_latents_every_n_epochs_and_at_the_end(
     assert names == ["step-0000016.png", "step-0000028.png"]
     assert torch.equal(*latents)
     assert Image.open(tmp_path / "samples" / names[0]).size == (3 * 10 - 2, 2 * 10 - 2)
+    assert Image.open(tmp_path / "real.png").size == (3 * 10 - 2, 2 * 10 - 2)
 
 
 def test_the_columns_of_a_conditional_grid_are_its_classes(

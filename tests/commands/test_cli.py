@@ -82,9 +82,10 @@ def trained(command: Command, tmp_path: Path) -> Path:
 def test_a_run_has_a_directory_of_its_own_and_writes_nowhere_else(trained: Path, tmp_path: Path) -> None:
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     cache = {name for name in written if name.startswith("runs/cache/")}
-    files = ["config.yaml", "metrics.csv", "hparams.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt"]
-    assert written - cache == {f"runs/a/{name}" for name in [*files, "samples/step-0000004.png"]}
-    assert len(cache) == 1
+    files = ["config.yaml", "metrics.csv", "hparams.yaml", "sessions.jsonl", "report.html", "real.png"]
+    files += ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "samples/step-0000004.png"]
+    assert written - cache == {f"runs/a/{name}" for name in files}
+    assert sorted(Path(name).name[:4] for name in cache) == ["val-", "vega"]
     rows = list(csv.DictReader((trained / "metrics.csv").open()))
     assert [row["step"] for row in rows if row["val/fid_mnist"]] == ["2", "4"]
     assert yaml.safe_load((trained / "config.yaml").read_text())["model"]["class_path"] == "gan_lightning.DCGAN"
@@ -92,7 +93,7 @@ def test_a_run_has_a_directory_of_its_own_and_writes_nowhere_else(trained: Path,
 
 def test_the_summary_says_where_everything_is(command: Command, tmp_path: Path) -> None:
     printed = command(*fit("gan", "--run_name=b", "--trainer.val_check_interval=3"))
-    for name in ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "samples", "metrics.csv"]:
+    for name in ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "samples", "metrics.csv", "report.html"]:
         assert f"runs/b/{name}" in printed
         assert (tmp_path / "runs" / "b" / name).exists()
     assert "Trained for 3 updates of G on 48 real images" in printed

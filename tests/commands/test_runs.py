@@ -71,7 +71,7 @@ def last(name: str) -> dict[str, Any]:
 
 
 def test_default_names_that_collide_are_numbered(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs.time, "strftime", lambda _: "20260101-000000")
+    monkeypatch.setattr(runs.time, "strftime", lambda *_: "20260101-000000")
     for _ in range(3):
         run(steps=1)
     names = listed("runs")
@@ -323,5 +323,5 @@ def test_the_summary_names_only_files_that_exist(run: Run) -> None:
     printed = run("--run_name=a", "--trainer.logger=false", steps=1)
     assert "metrics.csv" not in printed
     named = [line.split()[-1] for line in printed.splitlines() if line.startswith("  ") and "runs/a" in line]
-    assert len(named) == 3
+    assert len(named) == 4
     assert all(Path(path).exists() for path in named)

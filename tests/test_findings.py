@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_lightning.callbacks.findings import of_readings
+from gan_lightning.findings import of_readings
 from gan_lightning.losses import LeastSquaresLoss, NonSaturatingLoss, WassersteinLoss
 
 HEALTHY = {"train/d_x": 0.72, "train/d_gz": 0.21, "train/d_loss": 0.6, "train/g_loss": 1.9, "val/fid_mnist": 20.0}
