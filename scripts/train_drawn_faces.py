@@ -5,8 +5,7 @@
 
 The drawings, 5,000 by default, are those of the tests (tests/datamodules/drawn_faces.py). Everything goes through
 the command line of the package, and goes on where it stopped. Samples are not chosen; those of the conditional GAN are
-the four classes in turn: neither attribute, fair hair, a hat, both. The score, ``fid_thumbnail``, is the Fréchet
-distance of 8x8 thumbnails: it sees colours, shapes and their variety, and is blind to anything finer.
+the four classes in turn: neither attribute, fair hair, a hat, both. The score is ``fid_patches``.
 """
 
 import argparse
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 import gan_lightning
 from benchmarks.mnist import git_commit
 from datamodules import CelebADataModule
 from gan_lightning.commands.cli import GANCLI
-from gan_lightning.metrics import FeatureExtractor
+from gan_lightning.metrics import PatchFeatures
 from gan_lightning.pretrained import save_generator
 from scripts.export_pretrained import judged, ship
 from scripts.make_gallery import COLUMNS, ROWS, draw_sheet, sample_pixels
@@ -53,26 +51,10 @@ MAX_SIZE = 2**20
 """Bytes of a generator that may come with the package."""
 
 
-class Thumbnails(FeatureExtractor):
-    """The means of 8x8 fields of an image, 192 numbers in [0, 1]."""
-
-    num_features = 192
-    fid_name = "fid_thumbnail"
-    preprocessing = "8x8 means in [0, 1]"
-
-    def build(self) -> nn.Module:
-        """Nothing to learn."""
-        return nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten())
-
-    def prepare(self, pixels: Tensor) -> Tensor:
-        """To [0, 1]."""
-        return pixels.float() / 255
-
-
 def options(name: str, root: Path) -> list[str]:
     """What follows ``gan-lightning fit``."""
     config, own = EXPERIMENTS[name]
-    files = ["data/celeba", config, "trainer/no_evaluation"]
+    files = ["data/celeba", config]
     configs = [str(ROOT / "configs" / f"{file}.yaml") for file in files]
     return [word for file in configs for word in ("--config", file)] + [f"--data.root={root}", *TRAINING, *own]
 
@@ -89,7 +71,7 @@ def judge(path: Path, root: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "g.safetensors"
         save_generator(gan_lightning.load(path), file, {})
-        return {**judged(file, data, Thumbnails()), "bytes": file.stat().st_size}
+        return {**judged(file, data, PatchFeatures()), "bytes": file.stat().st_size}
 
 
 def main() -> None:
@@ -120,7 +102,7 @@ def main() -> None:
             "commit": git_commit(),
         }
         data = CelebADataModule(str(root), image_size=64, batch_size=250)
-        ship(f"{best}-faces", gan_lightning.load(checkpoints[best]), card, data, Thumbnails())
+        ship(f"{best}-faces", gan_lightning.load(checkpoints[best]), card, data, PatchFeatures())
     drawn = CelebADataModule(str(root), image_size=64).dataset("train").pixels[: COLUMNS * ROWS]
     draw_sheet({"drawn": drawn, **{name: sample_pixels(path) for name, path in checkpoints.items()}}, PICTURE)
 

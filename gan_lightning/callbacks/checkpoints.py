@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.callbacks.graceful_stop import Stopped
+from gan_lightning.callbacks.monitored import monitored
 from gan_lightning.engine.checkpoints import CheckpointError
 from gan_lightning.metrics.scores import better
 
@@ -32,13 +33,18 @@ class BestCheckpoint(_RunCheckpoint):
     A score that is not finite is never the best, nor are weights that are not.
 
     Args:
-        monitor: Key of the score.
+        monitor: Key of the score; by default that of the run's :class:`Evaluation`.
         mode: Whether a low or a high score is good; by default what is of that score, low if it is unknown.
     """
 
     def __init__(self, monitor: str | None = None, mode: Literal["min", "max"] | None = None) -> None:
-        monitor = monitor or "val/fid_mnist"
-        super().__init__(filename="best", monitor=monitor, mode=mode or better(monitor), enable_version_counter=False)
+        mode = mode or better(monitor or "")
+        super().__init__(filename="best", monitor=monitor, mode=mode, enable_version_counter=False)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the score."""
+        self.monitor = self.monitor or monitored(trainer)
+        super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the best score also where the run directory was moved, as long as its best checkpoint is there."""

@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from gan_lightning.callbacks.evaluation import Evaluation
+from gan_lightning.callbacks.monitored import monitored
 from gan_lightning.metrics.scores import better
 
 
@@ -41,9 +41,7 @@ class EarlyStop(EarlyStopping):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the score."""
-        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
-        names = [callback.features.fid_name for callback in callbacks if isinstance(callback, Evaluation)]
-        self.monitor = self.monitor or f"val/{(names or ['fid'])[0]}"
+        self.monitor = self.monitor or monitored(trainer)
         super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

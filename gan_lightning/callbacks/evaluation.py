@@ -1,6 +1,7 @@
 """The Fréchet distance between generated and real images, with the protocol that makes it comparable."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,6 +22,7 @@ from gan_lightning.metrics import (
     FrechetDistance,
     MNISTFeatures,
     PrecisionRecall,
+    features_for,
 )
 from gan_lightning.metrics.cache import Key, file_of
 from gan_lightning.metrics.frechet import Given
@@ -60,8 +62,8 @@ class Evaluation(Callback):
     Fakes that are not finite are reported, and logged as NaN; training goes on.
 
     Args:
-        features: Maps images to features. None means :class:`MNISTFeatures` where it can judge the images; where it
-            cannot, a warning says so, and there is no evaluation.
+        features: Maps images to features. None means those of ``features_for``; where they cannot judge the images, a
+            warning says so, and there is no evaluation.
         num_samples: Fakes at each validation; 0 for no evaluation.
         test_num_samples: Fakes at ``test``; 0 for no evaluation.
         metrics: What else is asked of these features, each without an extractor of its own; None means
@@ -108,6 +110,7 @@ class Evaluation(Callback):
         self._split = "test" if stage == "test" else "val"
         self._num_fakes = self.test_num_samples if stage == "test" else self.num_samples
         self._judges = stage != "predict" and self._num_fakes > 0
+        self.settle(trainer)
         image_shape = of_datamodule(trainer, "image_shape")
         if self._judges and image_shape is not None:
             self._judges = self._can_judge(torch.zeros(1, *image_shape, dtype=torch.uint8))
@@ -128,6 +131,12 @@ class Evaluation(Callback):
                 f"`{self.features.fid_name}` is biased on {self._num_fakes} fakes: it falls as their number grows. "
                 f"Report values of at least {self.features.recommended_samples} (num_samples, test_num_samples)."
             )
+
+    def settle(self, trainer: Trainer) -> None:
+        """Choose the features that suit the data, if nobody did."""
+        if not self._is_chosen:
+            with suppress(ValueError):  # those that stay will say so
+                self.features = features_for(of_datamodule(trainer, "image_shape"))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the statistics of the real images from the disk, or prepare to compute them."""
@@ -288,5 +297,4 @@ class Evaluation(Callback):
 
 def _updates(trainer: Trainer, pl_module: LightningModule) -> int:
     """Of G; the trainer's own count is 0 where a checkpoint is judged."""
-    updates: int = getattr(pl_module, "updates", trainer.global_step)
-    return updates
+    return int(getattr(pl_module, "updates", trainer.global_step))

@@ -50,14 +50,17 @@ class SamplesCheck:
         self._random = torch.Generator().manual_seed(0)
 
     def see_training(self, images: Tensor) -> None:
-        """Take images that G is trained on, (N, C, H, W), in random order and none twice, while there are too few."""
+        """Take images that G is trained on, (N, C, H, W), in random order and none twice, while there are too few.
+
+        Their thumbnails stay where they are, so that no training step waits for the device.
+        """
         if sum(map(len, self._training)) < self.most:
             self._training.append(thumbnails(images))
 
     def see_validation(self, images: Tensor, labels: Tensor) -> None:
         """Take images that it is not trained on, and their classes, (N,), zeros without: a random choice of all."""
         lots = torch.rand(len(images), generator=self._random)
-        self._unseen.append((lots, thumbnails(images), labels.cpu(), self._digits(images)))
+        self._unseen.append((lots, thumbnails(images).cpu(), labels.cpu(), self._digits(images)))
         if sum(len(lots) for lots, *_ in self._unseen) > 2 * self.most:
             self._unseen = [self._drawn()]
 
@@ -72,7 +75,7 @@ class SamplesCheck:
         if not self._training or not self._unseen:
             return []
         _, real, labels, digits = self._drawn()
-        rows, training = thumbnails(images), torch.cat(self._training)
+        rows, training = thumbnails(images).cpu(), torch.cat(self._training).cpu()
         few = REALS * len(rows)
         found = [
             *of_diversity(real[:few], rows, labels[:few], asked),
@@ -95,7 +98,7 @@ class SamplesCheck:
 def thumbnails(images: Tensor) -> Tensor:
     """Means of fields of images (N, C, H, W), at most 16x16 of them, as rows (N, F)."""
     height, width = (min(side, SIDE) for side in images.shape[2:])
-    return adaptive_avg_pool2d(images.detach().float(), (height, width)).flatten(1).cpu()
+    return adaptive_avg_pool2d(images.detach().float(), (height, width)).flatten(1)
 
 
 def spread(rows: Tensor) -> float:

@@ -32,7 +32,6 @@ from gan_lightning.commands.runs import (
 from gan_lightning.commands.trainer_messages import check_trainer
 from gan_lightning.engine.checkpointed import start_from
 from gan_lightning.engine.checkpoints import read_checkpoint
-from gan_lightning.metrics import MNISTFeatures
 from gan_lightning.parts import is_named
 
 LINKED = ("image_shape", "num_classes")
@@ -166,10 +165,6 @@ class GANCLI(LightningCLI):
         self._take_run_directory(config)
         if config.trainer.strategy == "auto" and _processes(config.trainer) > 1:
             config.trainer.strategy = "gan_ddp"
-        if config.best.monitor is None:
-            features = config.evaluation.features
-            extractor: Any = pydoc.locate(features.class_path) if features else MNISTFeatures
-            config.best.monitor = f"val/{extractor.fid_name}"
         loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
         for logger in loggers:
             if isinstance(logger, Namespace):

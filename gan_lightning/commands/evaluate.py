@@ -16,7 +16,7 @@ from gan_lightning.commands.real_images import RealImages
 from gan_lightning.commands.result import Result, Scores
 from gan_lightning.engine.checkpoints import read_checkpoint
 from gan_lightning.images import to_uint8, write_bytes
-from gan_lightning.metrics import FeatureExtractor, MNISTFeatures
+from gan_lightning.metrics import FeatureExtractor, features_for
 from gan_lightning.metrics.image_set import Batches, ImageSet, noise
 from gan_lightning.metrics.scores import Judge
 from gan_lightning.version import __version__
@@ -56,7 +56,7 @@ def evaluate(
         fakes: A folder of pictures, or an npz of uint8 images, made by whatever tool.
         num: Fakes that are judged, at least 2.
         out: A JSON file for the values and all that they depend on; an existing file is replaced.
-        features: What metrics see of images. Default: MNISTFeatures; that of the usual FID is InceptionFeatures.
+        features: Default: MNISTFeatures for digits, else PatchFeatures; InceptionFeatures are those of the usual FID.
         split: Real images to compare with: "test" or "val".
         bootstrap: Draws for intervals of 95 %, such as 100; 0 for none.
         seed: The fakes are a function of it.
@@ -74,7 +74,7 @@ def evaluate(
     check_counts(least=0, bootstrap=bootstrap, seed=seed)
     check_counts(least=2, num=num)
     paths = [path for path in (ckpt_path, *(compare or [])) if path is not None]
-    if not paths and fakes is None:
+    if not (paths or fakes):
         raise ValueError("evaluate needs --ckpt_path, --compare or --fakes: something to judge.")
     if model is not None:
         import_class(model)
@@ -84,7 +84,7 @@ def evaluate(
     if fakes is not None:
         subjects.append(Subject(fakes, {"fakes": fakes}, read_fakes(Path(fakes), num, batch_size)))
     seed_everything(seed, verbose=False)  # which training images are taken
-    reals = RealImages(data, features or MNISTFeatures(), place, seed, Path(cache_dir))
+    reals = RealImages(data, features or features_for(getattr(data, "image_shape", None)), place, seed, Path(cache_dir))
     result = _judge(subjects, reals, split, num, bootstrap)
     print(result)
     if out is not None:

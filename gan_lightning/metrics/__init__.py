@@ -1,5 +1,6 @@
 """Feature extractors and what is measured with them."""
 
+from gan_lightning.metrics.choice import features_for
 from gan_lightning.metrics.classes import ClassHistogram, InceptionScore, IntraClassDistance
 from gan_lightning.metrics.collected import FeatureSets
 from gan_lightning.metrics.downstream import DownstreamAccuracy
@@ -11,6 +12,7 @@ from gan_lightning.metrics.memorization import MemorizationInformedDistance
 from gan_lightning.metrics.mnist_features import MNISTFeatures
 from gan_lightning.metrics.modes import DigitModes, ModeCoverage, PointModes
 from gan_lightning.metrics.neighbours import PairwiseDiversity, PrecisionRecall
+from gan_lightning.metrics.patch_features import PatchFeatures
 from gan_lightning.metrics.perceptual import PerceptualDiversity
 from gan_lightning.metrics.report import EvaluationReport
 
@@ -30,7 +32,9 @@ __all__ = [
     "MemorizationInformedDistance",
     "ModeCoverage",
     "PairwiseDiversity",
+    "PatchFeatures",
     "PerceptualDiversity",
     "PointModes",
     "PrecisionRecall",
+    "features_for",
 ]

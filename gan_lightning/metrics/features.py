@@ -100,7 +100,11 @@ class FeatureExtractor(nn.Module, ABC):
     @property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that change with the weights or the preprocessing; loads the weights."""
+        return self.fingerprint_of(self.load())
+
+    def fingerprint_of(self, network: nn.Module) -> str:
+        """That of a network with the preprocessing of this extractor."""
         digest = hashlib.sha256(f"{type(self).__name__}: {self.preprocessing}".encode())
-        for name, tensor in sorted(self.load().state_dict().items()):
+        for name, tensor in sorted(network.state_dict().items()):
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:8]

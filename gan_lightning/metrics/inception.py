@@ -3,9 +3,11 @@
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gan_lightning.images import to_rgb
@@ -38,7 +40,7 @@ class InceptionFeatures(FeatureExtractor):
         self.weights_path = weights_path
 
     def build(self) -> nn.Module:
-        """Torchmetrics' Inception with torch-fidelity's weights.
+        """Torchmetrics' Inception with torch-fidelity's weights, made faster.
 
         Raises:
             ModuleNotFoundError: The extra ``inception`` is not installed.
@@ -56,16 +58,33 @@ class InceptionFeatures(FeatureExtractor):
             metric = FrechetInceptionDistance(
                 self.num_features, feature_extractor_weights_path=str(path), antialias=True
             )
-        return metric.inception
+        self._fingerprint = self.fingerprint_of(metric.inception)
+        return faster(metric.inception)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the weights in the file, which are not those of the faster network; loads them."""
+        self.load()
+        return self._fingerprint
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """RGB, uint8 (N, 3, H, W); the network resizes and scales by itself."""
-        return to_rgb(pixels)
+        return to_rgb(pixels).contiguous(memory_format=torch.channels_last)
 
     def classify(self, network: nn.Module, features: Tensor) -> Tensor:
         """Without the bias, as the Inception score's authors have it."""
         weight: Tensor = network.get_parameter("fc.weight")
         return features @ weight.T
+
+
+def faster(network: nn.Module) -> nn.Module:
+    """The same function with batch norm as part of the convolutions, and channels last: half the time on a CPU."""
+    for block in network.modules():
+        norm: Any = getattr(block, "bn", None)
+        if isinstance(norm, nn.BatchNorm2d):
+            convolution: Any = block.conv
+            block.conv, block.bn = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return network.to(memory_format=torch.channels_last)
 
 
 def _download() -> Path:

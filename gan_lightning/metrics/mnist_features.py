@@ -80,8 +80,9 @@ class MNISTFeatures(FeatureExtractor):
         if (channels, height, width) not in ((1, 28, 28), (1, 32, 32)):
             raise ValueError(
                 f"MNISTFeatures judges grey digits of 28x28 or 32x32 pixels, got {channels} channels of "
-                f"{height}x{width}: evaluate with InceptionFeatures, for which the weights of Inception are needed "
-                "(--evaluation.features InceptionFeatures), or not at all (--evaluation.num_samples 0)."
+                f"{height}x{width}: evaluate with PatchFeatures (--evaluation.features PatchFeatures), with "
+                "InceptionFeatures, for which the weights of Inception are needed, or not at all "
+                "(--evaluation.num_samples 0)."
             )
         border = (height - 28) // 2
         pixels = pixels[..., border : height - border, border : width - border]

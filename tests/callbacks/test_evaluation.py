@@ -422,9 +422,26 @@ class Shaped(Pixels):
         self.data = TensorDataset(images, torch.zeros(len(images))) if with_labels else TensorDataset(images)
 
 
-@pytest.mark.parametrize("declare", [True, False])
-@pytest.mark.parametrize("shape", [(3, 28, 28), (1, 64, 64), (1, 1, 2)])
-def test_images_that_the_default_extractor_cannot_judge_cost_one_warning(tmp_path, shape, declare):
+@pytest.mark.parametrize(
+    ("shape", "name"), [((3, 28, 28), "patches"), ((1, 64, 64), "patches"), ((1, 28, 28), "mnist")]
+)
+def test_images_are_judged_by_features_that_suit_them(tmp_path, shape, name):
+    evaluation, best, stop = Evaluation(num_samples=8, metrics=[]), BestCheckpoint(), EarlyStop()
+    options = {"max_epochs": 1, "num_sanity_val_steps": 0, "enable_checkpointing": True}
+    trainer = make_trainer(tmp_path, stop, evaluation, best, **options)
+    images = torch.rand(16, *shape) - 0.5
+    painter = Painter()
+    painter.sample = lambda n, seed: images[:n]
+    trainer.fit(painter, Shaped(images))
+    assert evaluation.report.metric == best.monitor == stop.monitor == f"val/fid_{name}"
+    assert best.best_model_score == evaluation.report.value
+    assert best.mode == stop.mode == "min"
+
+
+@pytest.mark.parametrize(
+    ("shape", "declare"), [((3, 28, 28), False), ((1, 64, 64), False), ((1, 1, 2), False), ((1, 1, 2), True)]
+)
+def test_images_that_no_extractor_is_known_for_cost_one_warning(tmp_path, shape, declare):
     evaluation = Evaluation(num_samples=8)
     trainer = make_trainer(tmp_path, evaluation, max_epochs=2, num_sanity_val_steps=0)
     with pytest.warns(

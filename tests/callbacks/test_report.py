@@ -14,7 +14,6 @@ from gan_lightning.callbacks import report as module
 from gan_lightning.callbacks.doctor import DivergedError
 from gan_lightning.callbacks.graceful_stop import Stopped
 from gan_lightning.callbacks.report import command
-from tests.conftest import identical
 
 
 class Ends(Callback):
@@ -125,7 +124,7 @@ def test_what_cannot_be_written_costs_one_warning(fit: Any, tmp_path: Path, name
     assert sum("The report" in str(warning.message) for warning in found) == 1
 
 
-def test_training_is_the_same_with_a_page(trainer: Any, tiny_gan: Any, tiny_data: Any) -> None:
+def test_training_is_the_same_with_a_page(trainer: Any, tiny_gan: Any, tiny_data: Any, identical: Any) -> None:
     def weights(*callbacks: Callback) -> dict[str, torch.Tensor]:
         gan = tiny_gan("DCGAN")
         trainer(max_steps=3, callbacks=[*callbacks]).fit(gan, tiny_data)

@@ -231,7 +231,7 @@ def test_what_cannot_be_judged_is_refused(checkpoint: Any, mean_features: Featur
         judged(ckpt_path="dcgan-mnist", features=mean_features)
     with pytest.raises(ValueError, match="NotNumbers gives features that are not finite for 1100 of 1100"):
         judged(ckpt_path=path, features=NotNumbers())
-    with pytest.raises(ValueError, match="MNISTFeatures judges grey digits of 28x28"):
+    with pytest.raises(ValueError, match="PatchFeatures judges images of at least 16x16 pixels, got 8x8"):
         judged(ckpt_path=path)
 
 

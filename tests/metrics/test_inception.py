@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from gan_lightning.metrics import InceptionFeatures, inception
+from gan_lightning.metrics.frechet import frechet, moments_of
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,44 @@ def test_features_of_small_grey_and_rgb_images_agree_and_nothing_random_is_drawn
     assert torch.equal(features, extractor(pixels.expand(-1, 3, -1, -1)))
     assert not any(module.training for module in extractor.train().modules())
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_faster_network_changes_no_distance(accept):
+    """Weights that nobody trained, but with features of the size that trained ones have."""
+    extractor = InceptionFeatures(str(accept))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inception, "faster", lambda network: network)
+        plain = extractor.load()
+    random = torch.Generator().manual_seed(0)
+    sides = torch.randint(0, 256, (2, 8, 3, 32, 32), dtype=torch.uint8, generator=random)
+    sides[1] = sides[0].float().mul(0.98).to(torch.uint8)
+    calibrate(plain, sides[0])
+    fast = inception.faster(copy.deepcopy(plain))
+    assert extractor.fingerprint == InceptionFeatures(str(accept)).fingerprint
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in fast.modules())
+    with torch.no_grad():
+        expected, found = ([network(extractor.prepare(side)) for side in sides] for network in (plain, fast))
+    assert 0.1 < float(expected[0].mean()) < 10
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    distances = [float(frechet(*map(moments_of, features))) for features in (expected, found)]
+    assert 10 < distances[0] < 500  # as of generators that learn
+    assert abs(distances[0] - distances[1]) < 1e-4
+
+
+def calibrate(network: torch.nn.Module, pixels: torch.Tensor) -> None:
+    """Give each batch norm the statistics of these images, layer after layer, and a usual scale."""
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    handles = [layer.register_forward_pre_hook(take_statistics) for layer in norms]
+    with torch.no_grad():
+        network(pixels)
+    for handle in handles:
+        handle.remove()
+
+
+def take_statistics(layer: torch.nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
+    variance, mean = torch.var_mean(inputs[0], (0, 2, 3))
+    layer.running_var.copy_(variance)
+    layer.running_mean.copy_(mean)
 
 
 def test_weights_are_found_in_the_hub_folder(accept, tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def test_features_of_an_image_do_not_depend_on_its_batch(pixels):
 @pytest.mark.parametrize("shape", [(1, 27, 27), (1, 28, 32), (1, 64, 64), (3, 28, 28)])
 def test_other_sizes_and_colours_are_refused_by_name(shape):
     channels, height, width = shape
-    with pytest.raises(ValueError, match=f"got {channels} channels of {height}x{width}: evaluate with Inception"):
+    with pytest.raises(ValueError, match=f"got {channels} channels of {height}x{width}: evaluate with PatchFeatures"):
         MNISTFeatures()(torch.zeros(1, *shape, dtype=torch.uint8))
 
 

@@ -26,13 +26,13 @@ def write_lines(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run directory with what is given of it, and returns its path."""
+    """Writes a run directory with what is given of it, and returns its path; a finding may be its name alone."""
 
     def write(
         name: str = "some-run",
         distances: Sequence[float] = (100.0, 20.0),
         values: dict[str, float] | None = None,
-        findings: Sequence[dict[str, Any]] = (),
+        findings: Sequence[str | dict[str, Any]] = (),
         end: dict[str, Any] | None = None,
         config: str = "trainer: {max_steps: 100}\nmodel: {class_path: gan_lightning.DCGAN}\n",
     ) -> Path:
@@ -52,7 +52,9 @@ def run(tmp_path: Path) -> Callable[..., Path]:
             images = torch.full((4, 1, 8, 8), step / 100 - 0.5)
             write_png(images, path / "samples" / f"step-{step:07d}.png")
         write_png(torch.zeros(4, 1, 8, 8), path / "real.png")
-        write_lines(path / "findings.jsonl", findings)
+        lines = [{"name": found} if isinstance(found, str) else found for found in findings]
+        lines = [line if "cleared_at" in line else {**FINDING, **line} for line in lines]
+        write_lines(path / "findings.jsonl", lines)
         began = {"began": "2026-01-01 00:00:00 UTC", "from_step": 0, "command": "gan-lightning fit"}
         ended = {"ended": "2026-01-01 01:00:00 UTC", "step": 100, **(end or {"how": "finished"})}
         write_lines(path / "sessions.jsonl", [began, ended])

@@ -9,7 +9,6 @@ import pytest
 
 from gan_lightning.images import write_bytes
 from gan_lightning.report import read_run, render
-from tests.report.conftest import FINDING
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium.")
@@ -32,7 +31,7 @@ def shown(browser: Any, run: Callable[..., Path], tmp_path: Path, cache_dir: Pat
     pages: list[Any] = []
 
     def show(scheme: str, size: str, *names: str) -> Any:
-        runs = [read_run(run(name, findings=[FINDING])) for name in names]
+        runs = [read_run(run(name, findings=["collapse"])) for name in names]
         write_bytes(render(runs, "now", cache_dir).encode(), tmp_path / "page.html")
         width, height = SIZES[size]
         page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": height})

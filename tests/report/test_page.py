@@ -11,7 +11,6 @@ import torch
 
 from gan_lightning.images import write_png
 from gan_lightning.report import charts, page, read_run, render
-from tests.report.conftest import FINDING
 
 Writes = Callable[..., Path]
 Pages = Callable[..., str]
@@ -46,7 +45,7 @@ def test_a_page_needs_nothing_from_elsewhere(run: Writes, page_of: Pages) -> Non
 
 
 def test_a_page_says_what_a_run_is_and_how_to_do_it_again(run: Writes, page_of: Pages) -> None:
-    path = run(findings=[FINDING])
+    path = run(findings=["collapse"])
     (path / "eval.json").write_text(json.dumps(EVALUATION))
     text = without_library(page_of(path))
     for told in (
@@ -66,7 +65,7 @@ def test_what_a_run_holds_cannot_become_code(run: Writes, page_of: Pages) -> Non
     path = run(
         name="<b>run",
         config=f"trainer: {{name: '{evil}'}}",
-        findings=[{**FINDING, "name": evil, "diagnosis": evil}],
+        findings=[{"name": evil, "diagnosis": evil}],
         end={"how": "failed", "message": evil},
     )
     text = without_library(page_of(path, run(name="other")))

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from gan_lightning.report import read_run
-from tests.report.conftest import FINDING
 
 Writes = Callable[..., Path]
 
 
 def test_all_that_a_run_leaves_is_read(run: Writes) -> None:
     cleared = {"name": "collapse", "cleared_at": 60}
-    path = run(findings=[FINDING, cleared, {**FINDING, "step": 80}])
+    path = run(findings=["collapse", cleared, {"step": 80}])
     found = read_run(path)
     assert found.name == "some-run"
     assert found.step == 100
@@ -55,7 +54,7 @@ def test_what_is_no_run_directory_is_refused(tmp_path: Path, folder: str) -> Non
 def test_a_file_that_is_missing_or_damaged_costs_only_what_it_held(
     run: Writes, name: str, content: bytes | None
 ) -> None:
-    path = run(findings=[FINDING])
+    path = run(findings=["collapse"])
     if content is None:
         (path / name).unlink(missing_ok=True)
     else:
@@ -69,7 +68,7 @@ def test_a_file_that_is_missing_or_damaged_costs_only_what_it_held(
 
 
 def test_a_last_line_that_a_kill_left_incomplete_is_passed_over(run: Writes) -> None:
-    path = run(findings=[FINDING])
+    path = run(findings=["collapse"])
     for name, rest in (("metrics.csv", "0,150,0.1,"), ("findings.jsonl", '{"step": 90, "na')):
         with (path / name).open("a") as file:
             file.write(rest)
