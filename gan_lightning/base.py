@@ -13,6 +13,7 @@ from gan_lightning.arguments import arguments_of, blamed, check_counts
 from gan_lightning.batches import one_image_explained
 from gan_lightning.engine.draws import SharedDraws, counted_seed, seed_default_generators
 from gan_lightning.engine.generative import GenerativeModule
+from gan_lightning.engine.layout import lay_channels_last
 from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
 from gan_lightning.engine.players import Players, uncounted
 from gan_lightning.engine.readings import Readings
@@ -115,8 +116,7 @@ class AdversarialModule(GenerativeModule):
             self.discriminator = part.wrap(self.discriminator)
         self.loss = AdversarialLoss.rebuild(loss)
         self.stabilizers = nn.ModuleList(parts)
-        self.n_critic = n_critic
-        self.accumulate, self.reuse_latents = accumulate, reuse_latents
+        self.n_critic, self.accumulate, self.reuse_latents = n_critic, accumulate, reuse_latents
         self.compiles = compile
         with blamed(type(self)):
             check_counts(n_critic=n_critic, accumulate=accumulate)
@@ -126,8 +126,8 @@ class AdversarialModule(GenerativeModule):
             check_batch_norm(parts, self.discriminator)
         for part in parts:
             part.attach(self.generator, self.discriminator)
-        self.draws = SharedDraws()
-        self.readings = Readings()
+        lay_channels_last(self.generator, self.discriminator, self.ema, latent_dim)
+        self.draws, self.readings = SharedDraws(), Readings()
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
     @property

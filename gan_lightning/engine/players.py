@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from gan_lightning.arguments import check_betas, check_positive
+from gan_lightning.engine.layout import lay_as_weights
 from gan_lightning.engine.optimizers import PlayerOptimizer
 
 Betas = tuple[float, float] | None
@@ -70,6 +71,7 @@ class Players:
         """
         for optimizer, options in zip(trainer.optimizers, self._options, strict=True):
             optimizer.param_groups[0].update(options)
+            lay_as_weights(optimizer)
         for config in trainer.lr_scheduler_configs:
             schedule = cast("LambdaLR", config.scheduler)
             (group,) = schedule.optimizer.param_groups

@@ -59,15 +59,18 @@ def test_numbers_of_the_gan_become_parts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_of_the_first_format_goes_on_bit_for_bit(name: str, trainer: Callable[..., Any], tiny_data: Any) -> None:
+def test_a_run_of_the_first_format_goes_on_but_for_rounding(
+    name: str, trainer: Callable[..., Any], tiny_data: Any
+) -> None:
     seed_everything(5, verbose=False)
     gan: AdversarialModule = gan_lightning.load(FOLDER / f"{name}-step2.ckpt").train()
     fit = trainer(max_steps=4)
     fit.fit(gan, tiny_data, ckpt_path=FOLDER / f"{name}-step2.ckpt")
     expected = read_checkpoint(FOLDER / f"{name}-step4.ckpt")
-    torch.testing.assert_close(gan.state_dict(), dict(expected["state_dict"]), rtol=0, atol=0)
+    close = {"rtol": 1e-4, "atol": 1e-6}  # channels were not last then
+    torch.testing.assert_close(gan.state_dict(), dict(expected["state_dict"]), **close)
     for optimizer, state, player in zip(fit.optimizers, expected["optimizer_states"], "GD", strict=True):
-        torch.testing.assert_close(optimizer.state_dict()["state"], state["state"], rtol=0, atol=0)
+        torch.testing.assert_close(optimizer.state_dict()["state"], state["state"], **close)
         assert optimizer.param_groups[0]["name"] == player
         assert optimizer.param_groups[0]["lr"] == state["param_groups"][0]["lr"]
 
