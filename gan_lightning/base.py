@@ -1,7 +1,7 @@
 """The adversarial game that every GAN of the collection plays."""
 
-import functools
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from gan_lightning.arguments import arguments_of, blamed, check_counts
 from gan_lightning.batches import one_image_explained
 from gan_lightning.engine.draws import SharedDraws, counted_seed, seed_default_generators
+from gan_lightning.engine.fakes import SharedFakes
 from gan_lightning.engine.generative import GenerativeModule
 from gan_lightning.engine.layout import lay_channels_last
 from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
@@ -35,11 +36,6 @@ from gan_lightning.game import (
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.parts import describe, rebuilt
 from gan_lightning.precision import at_least_fp32, check_precision, full_precision
-
-ADJUSTABLE = (
-    *("lr", "betas", "generator_optimizer", "discriminator_optimizer", "loss", "stabilizers"),
-    *("ema_decay", "accumulate", "reuse_latents", "compile"),
-)
 
 
 class AdversarialModule(GenerativeModule):
@@ -69,7 +65,8 @@ class AdversarialModule(GenerativeModule):
         n_critic: Updates of D in each update of G, at least 1.
         accumulate: Equal micro-batches that the batch of each update is split into, to save memory, at least 1. The
             gradients are those of the whole batch, unless something mixes the images of a batch.
-        reuse_latents: Whether G's update takes the latents of D's last update, instead of fresh ones.
+        reuse_latents: Whether G's update takes the latents of D's last update, instead of fresh ones, and without
+            micro-batches the very fakes, which are then made once.
         ema_decay: Decay per step of the moving average of G that samples are drawn from, in [0, 1); 0 for none.
         compile: Whether to compile both networks with ``torch.compile``; checkpoints do not change.
 
@@ -87,7 +84,9 @@ class AdversarialModule(GenerativeModule):
     """
 
     images_seen: Tensor
-    adjustable = frozenset(ADJUSTABLE)
+    adjustable = frozenset(
+        ["lr", "betas", "generator_optimizer", "discriminator_optimizer", "loss", "stabilizers", "ema_decay"]
+    ) | {"accumulate", "reuse_latents", "compile"}
 
     def __init__(
         self,
@@ -127,7 +126,7 @@ class AdversarialModule(GenerativeModule):
         for part in parts:
             part.attach(self.generator, self.discriminator)
         lay_channels_last(self.generator, self.discriminator, self.ema, latent_dim)
-        self.draws, self.readings = SharedDraws(), Readings()
+        self.draws, self.fakes, self.readings = SharedDraws(), SharedFakes(), Readings()
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -192,12 +191,14 @@ class AdversarialModule(GenerativeModule):
         images, labels = self.read(batch)
         with one_image_explained():
             for number, micro_batches in enumerate(split_batch(images, labels, self.n_critic, self.accumulate)):
+                if self.reuse_latents and number + 1 == self.n_critic and self.accumulate == 1:
+                    self.fakes.keep(number, self.move("g", *micro_batches[0], number, 0, through_generator=True).fake)
                 self._update("d", micro_batches, number)
             self._update("g", micro_batches, number if self.reuse_latents else self.n_critic)
+        self.fakes.forget()
         self.images_seen += len(micro_batches[0][0]) * self.accumulate * self.n_critic * self.trainer.world_size
         self.update_average()
-        for config in self.trainer.lr_scheduler_configs:
-            config.scheduler.step()  # type: ignore[call-arg]
+        self.players.advance(self.trainer)
 
     def _update(self, player: Letter, micro_batches: MicroBatches, number: int) -> None:
         """Minimise the sum of a player's terms, with the other frozen; number gives the update its own draws."""
@@ -236,7 +237,7 @@ class AdversarialModule(GenerativeModule):
         """Let loss and stabilizers change their state."""
         network = self.generator if player == "g" else self.discriminator
         real_logits = torch.cat(real) if real else None
-        mean = functools.partial(self.trainer.strategy.reduce, reduce_op="mean")
+        mean = partial(self.trainer.strategy.reduce, reduce_op="mean")
         update = Update(player, network, images * self.trainer.world_size, real_logits, torch.cat(fake), mean)
         for part in (self.loss, *self._parts):
             part.after(update)
@@ -255,8 +256,7 @@ class AdversarialModule(GenerativeModule):
         ranks = {"rank": self.global_rank, "world_size": self.trainer.world_size}
         self.draws.begin(self.global_step, number, device=self.device, part=k, parts=self.accumulate, **ranks)
         latents = self.draws.share(len(real), self.sample_latent)
-        with torch.set_grad_enabled(through_generator):
-            fake = self.generate(latents, labels)
+        fake = self.fakes.of(number, through_generator, lambda: self.generate(latents, labels))
         check_shapes(real, fake, type(self).__name__)
         is_generator = player == "g"
         return Move(

@@ -164,12 +164,41 @@ def test_everything_counts_updates_of_g(
 def test_fresh_latents_unless_they_are_reused(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
     drawn = {}
     for reuse in (False, True):
-        gan = tiny_gan("DCGAN", reuse_latents=reuse)
+        gan = tiny_gan("DCGAN", reuse_latents=reuse, accumulate=2)
         latents: list[Tensor] = []
         gan.generator.register_forward_pre_hook(lambda _, inputs, latents=latents: latents.append(inputs[0]))
         trainer(max_steps=1).fit(gan, tiny_data)
-        drawn[reuse] = torch.equal(*latents)
+        drawn[reuse] = torch.equal(torch.cat(latents[:2]), torch.cat(latents[2:]))
     assert drawn == {False: False, True: True}
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_fakes_that_two_updates_share_change_nothing(
+    exact_gan: Build, trainer: BuildTrainer, tiny_data: Any, gan_name: str, precision: str
+) -> None:
+    runs = []
+    for keeps in (True, False):
+        gan = exact_gan(gan_name, reuse_latents=True)
+        if list(gan.generator.buffers()):
+            pytest.skip("each forward pass of this G changes its state, such as its spectral norms")
+        if not keeps:
+            gan.fakes.keep = lambda *_: None  # type: ignore[method-assign]
+        seed_everything(5, verbose=False)
+        trainer(max_steps=2, precision=precision).fit(gan, tiny_data)
+        runs.append(state(gan))
+        assert not gan.fakes._images.numel()
+    assert equal(*runs)
+
+
+@pytest.mark.parametrize(("options", "passes"), [({}, 1), ({"n_critic": 2}, 2), ({"accumulate": 2}, 4)])
+def test_fakes_that_two_updates_share_are_made_once(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, options: dict[str, int], passes: int
+) -> None:
+    """So that running statistics of batch norm see them once."""
+    gan = tiny_gan("DCGAN", reuse_latents=True, **options)
+    trainer(max_steps=3).fit(gan, tiny_data)
+    norms = [layer for layer in gan.generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert {int(layer.num_batches_tracked) for layer in norms} == {3 * passes}
 
 
 def test_somebody_elses_batches_are_split(tiny_gan: Build, trainer: BuildTrainer) -> None:

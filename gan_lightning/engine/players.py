@@ -62,6 +62,11 @@ class Players:
         self._options = [{k: v for k, v in o.param_groups[0].items() if k != "params"} for o in optimizers]
         return optimizers, schedules
 
+    def advance(self, trainer: Trainer) -> None:
+        """Make a step of the schedules."""
+        for config in trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
+
     def apply_options(self, trainer: Trainer, step: int) -> None:
         """Apply the present options again, after a checkpoint has restored its own.
 
