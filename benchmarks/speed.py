@@ -182,7 +182,7 @@ def fitted(name: str, steps: int) -> float:
         callbacks=[clock, Throughput()],
         **quiet,
     )
-    trainer.fit(gan, MNISTSampleDataModule(batch_size=BATCH * gan.n_critic))
+    trainer.fit(gan, MNISTSampleDataModule(batch_size=BATCH))
     return float(clock.seconds)
 
 
@@ -197,7 +197,9 @@ def looped(name: str, steps: int, is_best: bool) -> float:
 class Counter(TorchDispatchMode):
     """Counts operations by torch's own formulas; its FlopCounterMode cannot see penalties on gradients."""
 
-    operations = 0
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator, and count it."""
@@ -213,7 +215,7 @@ def work(name: str) -> float:
     loop.run(0, 1)
     with Counter() as counter:
         loop.run(1, 1)
-    return counter.operations / (BATCH * loop.gan.n_critic)
+    return float(counter.operations) / (BATCH * loop.gan.n_critic)
 
 
 def peak() -> float:
