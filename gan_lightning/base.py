@@ -189,13 +189,12 @@ class AdversarialModule(GenerativeModule):
         """Update D ``n_critic`` times, each time on fresh reals, then G once."""
         seed_default_generators(counted_seed(self.global_step, self.global_rank), self.device)  # for dropout, say
         images, labels = self.read(batch)
-        with one_image_explained():
+        with one_image_explained(), self.fakes:
             for number, micro_batches in enumerate(split_batch(images, labels, self.n_critic, self.accumulate)):
                 if self.reuse_latents and number + 1 == self.n_critic and self.accumulate == 1:
                     self.fakes.keep(number, self.move("g", *micro_batches[0], number, 0, through_generator=True).fake)
                 self._update("d", micro_batches, number)
             self._update("g", micro_batches, number if self.reuse_latents else self.n_critic)
-        self.fakes.forget()
         self.images_seen += len(micro_batches[0][0]) * self.accumulate * self.n_critic * self.trainer.world_size
         self.update_average()
         self.players.advance(self.trainer)

@@ -201,6 +201,24 @@ def test_fakes_that_two_updates_share_are_made_once(
     assert {int(layer.num_batches_tracked) for layer in norms} == {3 * passes}
 
 
+def test_fakes_of_a_step_that_failed_are_not_those_of_a_later_training(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any
+) -> None:
+    gan = tiny_gan("DCGAN", reuse_latents=True)
+    step = gan._update
+
+    def fails(player: str, *rest: Any) -> None:
+        if player == "g":
+            raise OSError("no")
+        step(player, *rest)
+
+    gan._update = fails  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="no"):
+        trainer(max_steps=1).fit(gan, tiny_data)
+    assert not gan.fakes._images.numel()
+    copy.deepcopy(gan)  # a tensor with a graph cannot be copied
+
+
 def test_somebody_elses_batches_are_split(tiny_gan: Build, trainer: BuildTrainer) -> None:
     loader = DataLoader(TensorDataset(torch.zeros(14, 1, 8, 8), torch.zeros(14, dtype=torch.int64)), batch_size=7)
     gan = tiny_gan("DCGAN", n_critic=3)

@@ -1,5 +1,6 @@
 """Report."""
 
+import itertools
 import json
 import platform
 import re
@@ -24,8 +25,8 @@ from gan_lightning.version import __version__
 FILE = "report.html"
 SHARE = 0.01
 """Of the time that passes, at most, goes into reports while a run trains."""
-SECRET = re.compile(r"(?i)(\S*(?:key|token|secret|password)\S*?)(=|\s+)\S+")
-"""Options whose values are not for others to read."""
+SECRET = re.compile(r"--\S*(key|token|secret|password)", re.IGNORECASE)
+"""How options begin whose values are not for others to read."""
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics")
 
 
@@ -122,7 +123,15 @@ def command(words: Sequence[str]) -> str:
     """
     name = Path(words[0]).name if words else ""
     first = "gan-lightning" if name in {"__main__.py", "gan-lightning"} else f"python {name}"
-    return SECRET.sub(r"\1\2***", " ".join([first, shlex.join(words[1:])]).strip())
+    shown: list[str] = []
+    for before, word in itertools.pairwise(words):
+        option, equals, _ = word.partition("=")
+        if SECRET.match(option) and equals:
+            shown.append(f"{option}=***")
+        else:
+            is_value = SECRET.match(before) and "=" not in before and not word.startswith("--")
+            shown.append("***" if is_value else shlex.quote(word))
+    return " ".join([first, *shown]).strip()
 
 
 def _now() -> str:

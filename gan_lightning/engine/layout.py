@@ -8,6 +8,8 @@ from torch.optim import Optimizer
 
 KNOWN = {"torch", "gan_lightning"}
 """Packages whose layers take pictures however they lie."""
+FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a network may raise that cannot be copied, or takes other inputs than those of a trial."""
 TRIAL = 12
 """Images of a trial, a multiple of what a D may judge together."""
 
@@ -26,7 +28,7 @@ def lay_channels_last(
     both = [generator, discriminator]
     if not any(map(_convolves, both)):
         return
-    if all(map(_is_known, both)) or _can(copy.deepcopy(generator), copy.deepcopy(discriminator), latent_dim):
+    if all(map(_is_known, both)) or _can(generator, discriminator, latent_dim):
         for network in filter(None, (*both, average)):
             network.to(memory_format=torch.channels_last)
 
@@ -49,15 +51,14 @@ def _is_known(network: nn.Module) -> bool:
 
 @torch.no_grad()
 def _can(generator: nn.Module, discriminator: nn.Module, latent_dim: int) -> bool:
-    """Whether copies of the networks play with channels last."""
-    for network in (generator, discriminator):
-        network.to(memory_format=torch.channels_last).eval()
+    """Whether copies of the networks play with channels last; what else is wrong with them, training will say."""
     device = next(generator.parameters(), torch.zeros(())).device
     labels = torch.zeros(TRIAL, dtype=torch.int64, device=device)
     try:
+        both = [copy.deepcopy(network).to(memory_format=torch.channels_last) for network in (generator, discriminator)]
         with torch.random.fork_rng(devices=[]):
-            images = generator(torch.zeros(TRIAL, latent_dim, device=device), labels)
-            discriminator(images.contiguous(memory_format=torch.channels_last), labels)
-    except (RuntimeError, ValueError):
+            images = both[0].eval()(torch.zeros(TRIAL, latent_dim, device=device), labels)
+            both[1].eval()(images.contiguous(memory_format=torch.channels_last), labels)
+    except FAILURES:
         return False
     return True

@@ -142,6 +142,9 @@ def test_training_is_the_same_with_a_page(trainer: Any, tiny_gan: Any, tiny_data
         ([], "python"),
         (["own.py", "--api_key=s3cret", "--seed=1"], "python own.py --api_key=*** --seed=1"),
         (["own.py", "--logger.init_args.password", "s3cret", "x"], "python own.py --logger.init_args.password *** x"),
+        (["own.py", "--api_key", "two words"], "python own.py --api_key ***"),
+        (["own.py", "--api_key=two words", "--x"], "python own.py --api_key=*** --x"),
+        (["own.py", "--run_name", "monkey", "--seed", "1"], "python own.py --run_name monkey --seed 1"),
     ],
 )
 def test_the_command_is_as_one_would_type_it_without_secrets(words: list[str], told: str) -> None:

@@ -1,6 +1,7 @@
 """Channels last: the same training, in networks that can; others are left as they are."""
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -101,6 +102,27 @@ def test_networks_that_cannot_are_left_as_they_are(trained: Any) -> None:
     assert torch.equal(after, torch.get_rng_state())
     assert not any(map(lies_last, (gan.generator, gan.discriminator)))
     trained(gan)
+
+
+class Uncopied(DCGANDiscriminator):
+    """Holds what cannot be copied."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lock = threading.Lock()
+
+
+class Picky(DCGANDiscriminator):
+    """Takes batches of one size only."""
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:
+        assert len(images) == 7
+        return super().forward(images, labels)
+
+
+@pytest.mark.parametrize("kind", [Uncopied, Picky])
+def test_a_trial_that_fails_says_nothing_against_a_network(kind: type[nn.Module]) -> None:
+    assert not lies_last(build(kind).discriminator)
 
 
 def test_own_networks_that_can_are_laid_out() -> None:
