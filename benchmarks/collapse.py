@@ -1,7 +1,7 @@
 """Which remedies keep a GAN from collapsing: modes found, good samples and divergence, on data whose modes are known.
 
     python -m benchmarks.collapse                     # ring and grid: train what is missing
-    python -m benchmarks.collapse --data stacked --root data
+    python -m benchmarks.collapse --data stacked --root data --accelerator gpu
     python -m benchmarks.collapse --only plain r1 --seeds 0
     python -m benchmarks.collapse --table             # print what there is
     python -m benchmarks.collapse --picture           # draw docs/collapse.png of what there is
@@ -153,16 +153,16 @@ def judge(gan: AdversarialModule, data: Any) -> dict[str, float]:
     """Modes, divergence, and, of points, the share of good ones."""
     gan.eval()
     if isinstance(data, PointDataModule):
-        metric: Any = PointModes(data.modes, data.std)
+        metric: Any = PointModes(data.modes, data.std).to(gan.device)
         metric.update(data.to_points(gan.sample(2_500, seed=0)))
     else:
-        metric = DigitModes(3)
+        metric = DigitModes(3).to(gan.device)
         for images, _ in gan.stream(26_000, seed=0):
             metric.update(to_uint8(images))
     return {name: float(value) for name, value in metric.compute().items()}
 
 
-def run(name: str, remedy: str, seed: int, root: str) -> dict[str, Any]:
+def run(name: str, remedy: str, seed: int, root: str, accelerator: str) -> dict[str, Any]:
     """Train and judge."""
     seed_everything(seed, verbose=False)
     gan = build(name, remedy)
@@ -176,7 +176,8 @@ def run(name: str, remedy: str, seed: int, root: str) -> dict[str, Any]:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
-            accelerator="cpu",
+            accelerator=accelerator,
+            devices=1,
             max_steps=STEPS[name],
             default_root_dir=folder,
             callbacks=[snapshots] if snapshots else [],
@@ -189,8 +190,9 @@ def run(name: str, remedy: str, seed: int, root: str) -> dict[str, Any]:
         "seed": seed,
         "seconds": seconds,
         "commit": git_commit(),
-        "device": device(),
+        "device": device(accelerator),
     }
+    gan.to("cuda" if accelerator == "gpu" else "cpu")
     return {**told, **judge(gan, data), "points": snapshots.points if snapshots else {}}
 
 
@@ -255,6 +257,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(REMEDIES), choices=list(REMEDIES), metavar="REMEDY")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--root", default="data", help="folder of MNIST, as torchvision lays it out")
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--table", action="store_true", help="print the results there are")
     parser.add_argument("--picture", action="store_true", help="draw the points there are")
@@ -271,7 +274,7 @@ def main() -> None:
             for remedy in [remedy for remedy in arguments.only if remedy not in WITHOUT[data]]:
                 path = RESULTS / f"{data}-{remedy}-{seed}.json"
                 if not path.exists():
-                    path.write_text(json.dumps(run(data, remedy, seed, arguments.root)) + "\n")
+                    path.write_text(json.dumps(run(data, remedy, seed, arguments.root, arguments.accelerator)) + "\n")
                     print(table(data).splitlines()[-1], flush=True)
 
 

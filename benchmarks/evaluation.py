@@ -1,10 +1,12 @@
 """What a Fréchet inception distance costs: torchmetrics' the first time, and this package's the second time.
 
     python -m benchmarks.evaluation --images 10000 --threads 2
+    python -m benchmarks.evaluation --images 10000 --device cuda
 
 The second time the sums of real images come from the disk, so that only the fakes go through Inception, whose batch
 norm is part of its convolutions and whose channels are last. The weights are random, which costs as much as others;
-images are noise of 64 px. Both are measured in turn, in CPU seconds, and each part by itself. Prints Markdown.
+images are noise of 64 px. Both are measured in turn, in CPU seconds (seconds, of a GPU), and each part by itself.
+Prints Markdown.
 """
 
 import argparse
@@ -53,16 +55,23 @@ def take_statistics(layer: nn.Module, inputs: tuple[Tensor]) -> None:
 
 
 class Costs:
-    """CPU seconds by name."""
+    """Seconds by name: of the CPU, or until the GPU has finished."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.seconds: dict[str, float] = {}
+        self.device = device
+
+    def _now(self) -> float:
+        if self.device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
 
     def of(self, name: str, work: Callable[[], Any]) -> Any:
         """Do some work, and add what it costs."""
-        started = time.process_time()
+        started = self._now()
         result = work()
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - started
+        self.seconds[name] = self.seconds.get(name, 0.0) + self._now() - started
         return result
 
 
@@ -73,21 +82,23 @@ def noise(seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def measure(images: int, folder: Path) -> tuple[Costs, Costs]:
+def measure(images: int, folder: Path, device: torch.device) -> tuple[Costs, Costs]:
     """Theirs and ours; batches take turns."""
     plain = random_network()
-    fast = inception.faster(copy.deepcopy(plain))
-    theirs, ours = Costs(), Costs()
-    first = FrechetInceptionDistance(plain)
-    kept = FrechetDistance(Given(FEATURES))
-    second = FrechetDistance(Given(FEATURES))
+    fast = inception.faster(copy.deepcopy(plain)).to(device)
+    theirs, ours = Costs(device), Costs(device)
+    first = FrechetInceptionDistance(plain).to(device)
+    kept = FrechetDistance(Given(FEATURES)).to(device)
+    second = FrechetDistance(Given(FEATURES)).to(device)
 
     def features(pixels: Tensor) -> Tensor:
         rows: Tensor = fast(pixels.contiguous(memory_format=torch.channels_last))
         return rows
 
+    first.inception(noise(0).to(device))  # a GPU loads its kernels
+    features(noise(0).to(device))
     for batch in range(images // BATCH):
-        real, fake = noise(2 * batch), noise(2 * batch + 1)
+        real, fake = noise(2 * batch).to(device), noise(2 * batch + 1).to(device)
         theirs.of("Inception", partial(first.update, real, real=True))
         theirs.of("Inception", partial(first.update, fake, real=False))
         second.update(ours.of("Inception", partial(features, fake)), real=False)
@@ -97,7 +108,7 @@ def measure(images: int, folder: Path) -> tuple[Costs, Costs]:
     write_statistics(path, KEY, RealStatistics(total, outer, count, torch.zeros(0, FEATURES)))
     read = ours.of("real images from disk", partial(read_statistics, path, KEY, FEATURES))
     for name, value in zip(METRIC_STATES, read, strict=False):
-        setattr(second, name, value)
+        setattr(second, name, value.to(device))
     distances = [theirs.of("distance", first.compute), ours.of("distance", second.compute)]
     print(f"The distances are {distances[0]:.6g} and {distances[1]:.6g}.\n")
     return theirs, ours
@@ -108,11 +119,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        theirs, ours = measure(options.images, Path(folder))
-    print("| CPU seconds | torchmetrics, first | ours, second |\n| --- | --- | --- |")
+        theirs, ours = measure(options.images, Path(folder), options.device)
+    unit = "CPU seconds" if options.device.type == "cpu" else "seconds"
+    print(f"| {unit} | torchmetrics, first | ours, second |\n| --- | --- | --- |")
     for name in dict.fromkeys([*theirs.seconds, *ours.seconds]):
         print(f"| {name} | {theirs.seconds.get(name, 0):.1f} | {ours.seconds.get(name, 0):.1f} |")
     totals = [sum(costs.seconds.values()) for costs in (theirs, ours)]

@@ -1,17 +1,18 @@
-"""Images a second on one GPU, in each precision, through ``Trainer.fit``: DCGAN, SNGAN and StyleGAN2 at 32 and 64 px.
+"""Images a second on one GPU, through ``Trainer.fit``: DCGAN, SNGAN and StyleGAN2, by precision, layout and compiler.
 
     python -m benchmarks.gpu              # measure, and keep the figures in benchmarks/results/gpu.json
     python -m benchmarks.gpu --table      # print what there is
 
 Digits of the sample that comes with the package, enlarged to the size of the images, and repeated for three channels.
-A figure is the real images that D is trained on in a second, over 30 updates of G after 10 that are not counted, by
+A figure is the real images that D is trained on in a second, over 20 updates of G after 10 that are not counted, by
 the clock of the GPU's last kernel. The memory is the most that PyTorch had allocated. Nothing is evaluated or saved.
 """
 
 import argparse
+import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,35 @@ from gan_lightning.base import AdversarialModule
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 GANS: tuple[type[AdversarialModule], ...] = (DCGAN, SNGAN, StyleGAN2)
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SIZES = {32: 64, 64: 128}
 """Height and width of the images, and how many there are in a batch."""
-BEFORE, COUNTED = 10, 30
+BEFORE, COUNTED = 10, 20
+FP32, BF16, FP16 = "32-true", "bf16-mixed", "16-mixed"
+
+
+def as_it_is(gan: AdversarialModule) -> None:
+    """Channels last, and eager."""
+
+
+def with_channels_first(gan: AdversarialModule) -> None:
+    """As PyTorch makes networks."""
+    gan.to(memory_format=torch.contiguous_format)
+
+
+def compiled(gan: AdversarialModule) -> None:
+    """As the argument of that name does."""
+    gan.compiles = True
+
+
+VARIANTS: dict[str, tuple[str, Callable[[AdversarialModule], None]]] = {
+    FP32: (FP32, as_it_is),
+    BF16: (BF16, as_it_is),
+    FP16: (FP16, as_it_is),
+    f"{FP32}, channels first": (FP32, with_channels_first),
+    f"{BF16}, channels first": (BF16, with_channels_first),
+    f"{BF16}, compiled": (BF16, compiled),
+}
+"""A precision, and what is changed in the GAN, by name; compiling comes last, since it takes a minute."""
 
 
 class Clock(Callback):
@@ -52,12 +78,14 @@ def batches(size: int, count: int) -> DataLoader[tuple[Tensor, ...]]:
     return DataLoader(TensorDataset(images, torch.zeros(len(images), dtype=torch.int64)), count, pin_memory=True)
 
 
-def measure(kind: type[AdversarialModule], precision: str, size: int, count: int) -> dict[str, Any]:
+def measure(kind: type[AdversarialModule], variant: str, size: int, count: int) -> dict[str, Any]:
     """Train for a moment."""
     seed_everything(0, verbose=False)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     gan, clock = kind(image_shape=(3, size, size)), Clock()  # type: ignore[call-arg]
+    precision, change = VARIANTS[variant]
+    change(gan)
     Trainer(
         accelerator="gpu",
         devices=1,
@@ -70,7 +98,7 @@ def measure(kind: type[AdversarialModule], precision: str, size: int, count: int
         "gan": kind.__name__,
         "size": size,
         "batch": count,
-        "precision": precision,
+        "variant": variant,
         "images_per_second": round(COUNTED * gan.n_critic * count / clock.seconds),
         "mib": round(torch.cuda.max_memory_allocated() / 2**20),
         "is_finite": all(bool(parameter.isfinite().all()) for parameter in gan.parameters()),
@@ -79,23 +107,19 @@ def measure(kind: type[AdversarialModule], precision: str, size: int, count: int
     }
 
 
-def rows() -> Iterator[dict[str, Any]]:
-    """Every GAN at every size, its precisions one after the other."""
-    for size, count in SIZES.items():
-        for kind in GANS:
-            for precision in PRECISIONS:
-                yield measure(kind, precision, size, count)
-
-
 def table() -> str:
-    """The results as Markdown: images a second, and memory, by precision."""
+    """The results as Markdown: images a second, and memory, one row a variant."""
     found: list[dict[str, Any]] = json.loads(RESULTS.read_text())
-    lines = [f"| GAN | px | batch | {' | '.join(PRECISIONS)} | MiB |", "|" + " --- |" * (4 + len(PRECISIONS))]
-    for size, gan, count in dict.fromkeys((row["size"], row["gan"], row["batch"]) for row in found):
-        cells = {row["precision"]: row for row in found if (row["size"], row["gan"]) == (size, gan)}
-        rates = [f"{cells[key]['images_per_second']:,}" if key in cells else "-" for key in PRECISIONS]
-        memory = ", ".join(f"{row['mib']:,}" for row in cells.values())
-        lines.append(f"| {gan} | {size} | {count} | {' | '.join(rates)} | {memory} |")
+    columns = list(dict.fromkeys((row["gan"], row["size"], row["batch"]) for row in found))
+    titles = [f"{gan}, {size} px, batch {count}" for gan, size, count in sorted(columns, key=lambda one: one[1])]
+    lines = [f"| | {' | '.join(titles)} |", "|" + " --- |" * (1 + len(titles))]
+    for variant in dict.fromkeys(row["variant"] for row in found):
+        cells = {(row["gan"], row["size"], row["batch"]): row for row in found if row["variant"] == variant}
+        texts = [
+            f"{cells[key]['images_per_second']:,} ({cells[key]['mib']:,} MiB)" if key in cells else "-"
+            for key in sorted(columns, key=lambda one: one[1])
+        ]
+        lines.append(f"| {variant} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
@@ -105,8 +129,9 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the results there are")
     if not parser.parse_args().table:
         found = []
-        for row in rows():
-            found.append(row)
+        for variant, (size, count), kind in itertools.product(VARIANTS, SIZES.items(), GANS):
+            found.append(measure(kind, variant, size, count))
+            print(found[-1], flush=True)
             RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print(table())
 
