@@ -1,6 +1,7 @@
 """What only a GPU shows: precisions, pinning, TF32, several processes by NCCL, FID on the device."""
 
 import gc
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
+STABILIZERS = ["ADA", "DiffAugment", "GradientPenalty", "PathLength", "R1", "Unrolled"]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -32,11 +34,42 @@ def test_every_gan_trains_and_samples_on_the_device(
     assert gan.to("cuda").sample(2, seed=0).device.type == "cuda"
 
 
-@pytest.mark.parametrize("name", ["R1", "GradientPenalty", "DiffAugment", "ADA", "Unrolled", "PathLength"])
+@pytest.mark.parametrize("name", STABILIZERS)
 def test_stabilizers_train_on_the_device(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, name: str) -> None:
     gan = tiny_gan("SNGAN", norm="none", stabilizers=[{"class_path": name}])
     trainer(max_steps=3, accelerator="gpu", devices=1, precision="bf16-mixed").fit(gan, tiny_data)
     assert all(value.isfinite().all() for value in gan.state_dict().values())
+
+
+class Waits(Callback):
+    """Lets PyTorch warn whenever the host waits for the device, in all steps but the first two."""
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        torch.cuda.set_sync_debug_mode("warn" if trainer.global_step >= 2 else "default")
+
+    def on_train_end(self, *_: Any) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def waits_of(gan: AdversarialModule, trainer: BuildTrainer, data: Any) -> int:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer(max_steps=5, accelerator="gpu", devices=1, callbacks=[Waits()]).fit(gan, data)
+    return sum("synchroniz" in str(warning.message) for warning in caught)
+
+
+def test_a_step_of_any_gan_waits_for_the_device_once_at_most(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, gan_name: str
+) -> None:
+    assert waits_of(tiny_gan(gan_name), trainer, tiny_data) <= 3 + 1  # the loader's end
+
+
+@pytest.mark.parametrize("name", STABILIZERS)
+def test_a_step_of_a_stabilizer_waits_for_the_device_once_at_most(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, name: str
+) -> None:
+    gan = tiny_gan("SNGAN", norm="none", stabilizers=[{"class_path": name}])
+    assert waits_of(gan, trainer, tiny_data) <= 3 + 1
 
 
 def test_pixels_travel_as_bytes_from_pinned_memory(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:

@@ -132,7 +132,7 @@ def color_map(uniform: Tensor, normal: Tensor, chance: Tensor) -> Tensor:
         (N, 4, 4).
     """
     u, z = uniform.unbind(1), normal.unbind(1)
-    identity = torch.eye(4).to(uniform).expand(len(uniform), 4, 4)
+    identity = torch.eye(4, dtype=uniform.dtype, device=uniform.device).expand(len(uniform), 4, 4)
     grey = torch.zeros_like(identity)
     grey[:, :3, :3] = 1 / 3  # the projection on the axis of luma
     colors = identity.clone()
@@ -161,8 +161,8 @@ def warped(images: Tensor, places: Tensor) -> Tensor:
         places: Where pixels come from, (N, 3, 3), see :func:`pixel_map`.
     """
     height, width = images.shape[2:]
-    columns = torch.arange(width).to(images) - (width - 1) / 2
-    rows = torch.arange(height).to(images) - (height - 1) / 2
+    columns = torch.arange(width, dtype=images.dtype, device=images.device) - (width - 1) / 2
+    rows = torch.arange(height, dtype=images.dtype, device=images.device) - (height - 1) / 2
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     points = torch.stack([x.flatten(), y.flatten(), torch.ones_like(x).flatten()])
     found = places[:, :2] @ points
@@ -187,7 +187,7 @@ def recolored(images: Tensor, colors: Tensor) -> Tensor:
 def _product(steps: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
     """The product of the matrices, each of which is taken with its probability, as a number from U(0, 1) decides."""
     _, _, first = steps[0]
-    identity = torch.eye(first.shape[-1]).to(first).expand(first.shape)
+    identity = torch.eye(first.shape[-1], dtype=first.dtype, device=first.device).expand(first.shape)
     product = identity
     for chance, number, matrix in steps:
         product = product @ torch.where((number < chance).view(-1, 1, 1), matrix, identity)

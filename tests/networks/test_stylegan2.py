@@ -69,6 +69,8 @@ def test_blur_is_a_convolution_with_binomial_taps_in_each_map():
     kernel = torch.outer(taps, taps)[None, None]
     expected = torch.cat([conv2d(x[:, k : k + 1], kernel) for k in range(3)], dim=1)
     torch.testing.assert_close(blur(x), expected, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(blur, x.requires_grad_())
+    assert torch.autograd.gradgradcheck(blur, x)
 
 
 def test_downsampled_convolution_of_one_tap_is_a_blurred_pixel_of_four():
