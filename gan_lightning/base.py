@@ -125,7 +125,8 @@ class AdversarialModule(GenerativeModule):
             check_batch_norm(parts, self.discriminator)
         for part in parts:
             part.attach(self.generator, self.discriminator)
-        lay_channels_last(self.generator, self.discriminator, self.ema, latent_dim)
+        if not compile:  # on a GPU, Inductor stumbles over the strides of transposed convolutions
+            lay_channels_last(self.generator, self.discriminator, self.ema, latent_dim)
         self.draws, self.fakes, self.readings = SharedDraws(), SharedFakes(), Readings()
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 

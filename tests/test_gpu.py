@@ -72,6 +72,12 @@ def test_a_step_of_a_stabilizer_waits_for_the_device_once_at_most(
     assert waits_of(gan, trainer, tiny_data) <= 3 + 1
 
 
+def test_compiled_networks_train_on_the_device(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
+    gan = tiny_gan("DCGAN", compile=True)
+    trainer(max_steps=2, accelerator="gpu", devices=1).fit(gan, tiny_data)
+    assert all(parameter.isfinite().all() for parameter in gan.parameters())
+
+
 def test_pixels_travel_as_bytes_from_pinned_memory(tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any) -> None:
     seen: list[tuple[torch.dtype, bool, str]] = []
 

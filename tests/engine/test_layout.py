@@ -125,6 +125,13 @@ def test_a_trial_that_fails_says_nothing_against_a_network(kind: type[nn.Module]
     assert not lies_last(build(kind).discriminator)
 
 
+def test_what_is_compiled_lies_as_its_compiler_wants() -> None:
+    gan = AdversarialModule(
+        DCGANGenerator(SHAPE, 8, 4), DCGANDiscriminator(SHAPE, 4), NonSaturatingLoss(), latent_dim=8, compile=True
+    )
+    assert not lies_last(gan.generator)
+
+
 def test_own_networks_that_can_are_laid_out() -> None:
     class Own(DCGANDiscriminator):
         pass
