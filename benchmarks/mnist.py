@@ -24,6 +24,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,13 @@ def command_line(arguments: list[str]) -> GANCLI:
     return GANCLI([str(ROOT / word) if word.endswith(".yaml") else word for word in arguments])
 
 
-def train_and_test(name: str, root: str, runs: str, seed: int, accelerator: str) -> dict[str, Any]:
-    """Train (go on, if there is a checkpoint) and judge on the test images."""
+def train_and_test(
+    name: str, root: str, runs: str, seed: int, accelerator: str, more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Train with more options (go on, if there is a checkpoint) and judge on the test images."""
     place = [f"--trainer.default_root_dir={runs}", f"--run_name={name}-{seed}", "--ckpt_path=last"]
-    common = [*options(name, root), f"--seed_everything={seed}", f"--trainer.accelerator={accelerator}", *place]
+    own = [f"--seed_everything={seed}", f"--trainer.accelerator={accelerator}", *more]
+    common = [*options(name, root), *own, *place]
     command_line(["fit", *common])
     cli = command_line(["test", *common])
     report = cli.evaluation.report
