@@ -35,7 +35,7 @@ from gan_lightning.game import (
 )
 from gan_lightning.losses import AdversarialLoss
 from gan_lightning.parts import describe, rebuilt
-from gan_lightning.precision import at_least_fp32, check_precision, full_precision
+from gan_lightning.precision import at_least_fp32, check_precision, full_precision, is_full_precision
 
 
 class AdversarialModule(GenerativeModule):
@@ -275,12 +275,13 @@ class AdversarialModule(GenerativeModule):
 
     def terms(self, move: Move) -> tuple[Terms, Terms, Terms]:
         """The terms of a player's loss by name: the game's own, those of stabilizers, and the lazy ones of these."""
-        judged = move.look(reals=move.player == "d" or self.loss.needs_real)
+        shares = is_full_precision(self.device) and not self.compiles
+        slopes = {side for part in self._parts for side in part.slopes(move)} if shares else ()
+        judged = move.look(move.player == "d" or self.loss.needs_real, slopes)
         for part in self._parts:
             judged = part.judged(judged)
         own = self.discriminator_terms(judged) if move.player == "d" else self.generator_terms(judged)
-        added: Terms = {}
-        lazy: Terms = {}
+        added, lazy = Terms(), Terms()
         with self.twice_differentiable() if self._parts else nullcontext():
             for part in self._parts:
                 for name, term in part.terms(move).items():
@@ -292,9 +293,3 @@ class AdversarialModule(GenerativeModule):
     def twice_differentiable(self) -> AbstractContextManager[None]:
         """For terms that contain gradients: in full precision, since 16-bit ones are off by percents, and eager."""
         return full_precision(self.device, eager=self.compiles)
-
-    @property
-    def logs_this_step(self) -> bool:
-        """Whether the trainer logs at the end of this step: a metric logged in vain costs 0.3 ms."""
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return every > 0 and (self.global_step + 1) % every == 0

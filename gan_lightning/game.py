@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,8 @@ from gan_lightning.parts import Part
 
 Letter = Literal["d", "g"]
 """Whose move it is: the discriminator's or the generator's."""
+Side = Literal["real", "fake"]
+"""Which images D judges."""
 MicroBatches = Sequence[tuple[Tensor, Tensor]]
 """Equal parts of a batch: images and labels."""
 Terms = dict[str, Tensor]
@@ -88,12 +90,27 @@ class Move:
         """What D says of the fakes; computed once."""
         return self.judge(self.fake, self.labels)
 
-    def look(self, reals: bool) -> Self:
-        """Let D judge now, the reals first if wanted, then the fakes; returns the move itself."""
+    def look(self, reals: bool, slopes: Collection[Side] = ()) -> Self:
+        """Let D judge now, the reals first if wanted, then the fakes; returns the move itself.
+
+        Args:
+            reals: Whether it judges them.
+            slopes: Images for whose :meth:`slope` the same pass is to serve.
+        """
+        for side in slopes:
+            images: Tensor = getattr(self, side)
+            if not images.requires_grad:  # they do where Unrolled looks ahead
+                setattr(self, side, images.detach().requires_grad_())
         if reals:
             _ = self.on_real
         _ = self.on_fake
         return self
+
+    def slope(self, side: Side) -> Tensor:
+        """The gradient of each logit with respect to its own image, differentiable: (N, C * H * W)."""
+        images: Tensor = getattr(self, side)
+        judge = (lambda *_: getattr(self, f"on_{side}")) if images.requires_grad else self.judge
+        return input_gradient(judge, images, self.labels)
 
     def heard(self, real_logits: Tensor, fake_logits: Tensor) -> Self:
         """The same move with other logits of D, each (N,)."""
@@ -101,6 +118,20 @@ class Move:
         other.on_real = self.on_real._replace(logits=real_logits)
         other.on_fake = self.on_fake._replace(logits=fake_logits)
         return other
+
+
+def input_gradient(judge: Callable[[Tensor, Tensor], Verdict], images: Tensor, labels: Tensor) -> Tensor:
+    """The gradient of each logit with respect to its own image, by a pass of its own, differentiable: (N, C * H * W).
+
+    Args:
+        judge: D.
+        images: (N, C, H, W).
+        labels: (N,) int64.
+    """
+    if not images.requires_grad:
+        images = images.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(judge(images, labels).logits.sum(), images, create_graph=True)
+    return gradient.flatten(1)
 
 
 def check_shapes(real: Tensor, fake: Tensor, gan: str) -> None:
@@ -156,10 +187,12 @@ class Stabilizer(Part, ABC):
         per_image: Whether it looks at D's gradient image by image, which batch norm in D forbids.
         every: Lazy regularisation (Karras et al., 2019, arXiv:1912.04958, section 3.1): terms are computed only every
             so many updates of the player, and weigh that many times as much.
+        slope_of: Images of whose ``move.slope`` D's terms are made: D then judges them once, for loss and slope.
     """
 
     per_image = False
     every = 1
+    slope_of: Side | None = None
 
     def wrap(self, discriminator: nn.Module) -> nn.Module:
         """Wrap D in another network, once, when a GAN is made."""
@@ -198,9 +231,16 @@ class Stabilizer(Part, ABC):
         """
         return nullcontext()
 
+    def slopes(self, move: Move) -> set[Side]:
+        """Images whose slope is wanted in a move."""
+        return {self.slope_of} if self.slope_of and move.player == "d" and self._is_due(move) else set()
+
+    def _is_due(self, move: Move) -> bool:
+        return move.update % self.every == 0
+
     def terms(self, move: Move) -> Terms:
         """The terms of the player whose move it is, if they are due."""
-        if move.update % self.every:
+        if not self._is_due(move):
             return {}
         terms = self.discriminator_terms(move) if move.player == "d" else self.generator_terms(move)
         return {name: self.every * value for name, value in terms.items()}

@@ -45,6 +45,13 @@ def full_precision(device: torch.device, eager: bool = False) -> Iterator[None]:
         yield
 
 
+def is_full_precision(device: torch.device) -> bool:
+    """Whether one computes here as within :func:`full_precision`."""
+    if torch.is_autocast_enabled(device.type):
+        return False
+    return device.type != "cuda" or all(getattr(owner, name) == off for owner, name, off in _tf32_switches())
+
+
 @contextmanager
 def without_tf32() -> Iterator[None]:
     """Turn TF32 off in convolutions and matrix products, and restore it afterwards."""

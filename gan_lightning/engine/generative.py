@@ -267,6 +267,12 @@ class GenerativeModule(CheckpointedModule):
             )
         return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
 
+    @property
+    def logs_this_step(self) -> bool:
+        """Whether the trainer logs at the end of this step: a metric logged in vain costs 0.3 ms."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Do nothing: a callback evaluates on the same batch."""
 

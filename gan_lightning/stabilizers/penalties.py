@@ -1,27 +1,12 @@
 """Regularisers of the discriminator: scalars that D's loss adds."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from gan_lightning.arguments import check_counts, check_weights
-from gan_lightning.game import Move, Stabilizer, Terms, Verdict
-
-
-def input_gradient(judge: Callable[[Tensor, Tensor], Verdict], images: Tensor, labels: Tensor) -> Tensor:
-    """The gradient of each logit with respect to its own image, differentiable: (N, C * H * W).
-
-    Args:
-        judge: D.
-        images: (N, C, H, W).
-        labels: (N,) int64.
-    """
-    if not images.requires_grad:  # they do where Unrolled looks ahead
-        images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(judge(images, labels).logits.sum(), images, create_graph=True)
-    return gradient.flatten(1)
+from gan_lightning.game import Move, Side, Stabilizer, Terms, input_gradient
 
 
 class R1(Stabilizer):
@@ -39,6 +24,8 @@ class R1(Stabilizer):
     """
 
     per_image = True
+    slope_of: Side = "real"
+    name = "r1"
 
     def __init__(
         self, weight: float = 10.0, every: int = 1, final_weight: float | None = None, anneal_steps: int = 10_000
@@ -52,11 +39,9 @@ class R1(Stabilizer):
         self.anneal_steps = anneal_steps
 
     def discriminator_terms(self, move: Move) -> Terms:
-        """``r1``."""
-        return {"r1": self._penalty(move, move.real)}
-
-    def _penalty(self, move: Move, images: Tensor) -> Tensor:
-        return self._weight(move.step) / 2 * input_gradient(move.judge, images, move.labels).square().sum(1).mean()
+        """``r1``, or ``r2``."""
+        penalty = move.slope(self.slope_of).square().sum(1).mean()
+        return {self.name: self._weight(move.step) / 2 * penalty}
 
     def _weight(self, step: int) -> float:
         """γ after so many updates of G."""
@@ -73,9 +58,8 @@ class R2(R1):
         weight, every, final_weight, anneal_steps: See :class:`R1`.
     """
 
-    def discriminator_terms(self, move: Move) -> Terms:
-        """``r2``."""
-        return {"r2": self._penalty(move, move.fake)}
+    slope_of: Side = "fake"
+    name = "r2"
 
 
 class GradientPenalty(Stabilizer):

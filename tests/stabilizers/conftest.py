@@ -108,7 +108,7 @@ def smooth_gan() -> Callable[..., AdversarialModule]:
 
 @pytest.fixture
 def fit(trainer: Callable[..., Trainer], tiny_data: Any) -> Callable[..., AdversarialModule]:
-    """Trains in float64 on 8 images an update, however many processes share them; returns the GAN."""
+    """Trains, in float64 by default, on 8 images an update, however many processes share them; returns the GAN."""
 
     def train(gan: AdversarialModule, max_steps: int = 3, processes: int = 1, **options: Any) -> AdversarialModule:
         seed_everything(5, verbose=False)
@@ -119,7 +119,7 @@ def fit(trainer: Callable[..., Trainer], tiny_data: Any) -> Callable[..., Advers
             "use_distributed_sampler": False,
         }
         options = {**(forked if processes > 1 else {}), **options}
-        trainer(max_steps=max_steps, precision="64-true", **options).fit(gan, tiny_data)
+        trainer(max_steps=max_steps, **{"precision": "64-true", **options}).fit(gan, tiny_data)
         return gan
 
     return train

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan_lightning import base
 from gan_lightning.base import AdversarialModule
 from gan_lightning.engine.draws import SharedDraws
 from gan_lightning.game import Move, Stabilizer, Terms
@@ -392,3 +393,41 @@ def test_lazy_penalty_is_logged_at_the_next_logged_step_though_not_due_on_it(
     values = [sum(terms["r1"].item() for terms in micro_batches) / accumulate for micro_batches in due]
     assert logged == pytest.approx({2: values[0], 5: values[1]})
     assert values[0] != values[1]
+
+
+def passes_of(gan: AdversarialModule) -> list[int]:
+    """Counts the forward passes of D."""
+    count = [0]
+    gan.discriminator.register_forward_hook(lambda *_: count.__setitem__(0, count[0] + 1))
+    return count
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("parts", [[R1], [R2], [R1, R2], [R1, GradientPenalty, DRAGAN]], ids=str)
+def test_penalties_share_ds_pass_and_train_as_those_with_a_pass_of_their_own(
+    smooth_gan: Build, fit: Build, monkeypatch: pytest.MonkeyPatch, parts: list[Any], accumulate: int
+) -> None:
+    ends, passes = [], []
+    for shares in (True, False):
+        monkeypatch.setattr(base, "is_full_precision", lambda _, shares=shares: shares)
+        gan = smooth_gan(stabilizers=[part() for part in parts], accumulate=accumulate)
+        passes.append(passes_of(gan))
+        fit(gan, max_steps=3)
+        ends.append(gan.discriminator.state_dict())
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-9, atol=1e-11)
+    assert passes[1][0] - passes[0][0] == 3 * accumulate * len({R1, R2} & set(parts))
+
+
+def test_lazy_penalties_share_when_they_are_due(smooth_gan: Build, fit: Build) -> None:
+    gan = smooth_gan(stabilizers=[R1(every=2)])
+    passes = passes_of(gan)
+    fit(gan, max_steps=4)
+    assert passes[0] == 4 * (2 + 1)
+
+
+def test_penalties_of_16_bit_runs_have_a_pass_of_their_own_in_32_bits(smooth_gan: Build, fit: Build) -> None:
+    gan = smooth_gan(stabilizers=[R1()]).float()
+    seen: list[bool] = []
+    gan.discriminator.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    fit(gan, max_steps=1, precision="bf16-mixed")
+    assert seen == [True, True, False, True]
