@@ -5,6 +5,7 @@ from gan_lightning.networks.autoencoder import Autoencoder, BEGANDiscriminator, 
 from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNetGenerator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.equalized import equalize
+from gan_lightning.networks.fusing import fuse_resampling
 from gan_lightning.networks.heads import Projection, WithHeads
 from gan_lightning.networks.init import init_orthogonal
 from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes, UpConv2d, spectral_normalize
@@ -47,6 +48,7 @@ __all__ = [
     "WithHeads",
     "WithMinibatchLayer",
     "equalize",
+    "fuse_resampling",
     "grow",
     "init_orthogonal",
     "spectral_normalize",
