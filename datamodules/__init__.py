@@ -10,6 +10,7 @@ from datamodules.grid import GridDataModule
 from datamodules.mnist import MNISTDataModule, MNISTSampleDataModule
 from datamodules.ring import RingDataModule
 from datamodules.stacked_mnist import StackedMNISTDataModule
+from datamodules.streaming import StreamingImageDataModule
 
 __all__ = [
     "CIFAR10DataModule",
@@ -23,4 +24,5 @@ __all__ = [
     "MNISTSampleDataModule",
     "RingDataModule",
     "StackedMNISTDataModule",
+    "StreamingImageDataModule",
 ]

@@ -29,6 +29,7 @@ INTEGERS = {
     "num_test",
     "seed",
     "side",
+    "eval_size",
 }
 NUMBERS = {"mean", "std", "radius", "extent", "val_fraction", "test_fraction"}
 FLAGS = {"download", "flip", "labels"}
