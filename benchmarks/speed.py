@@ -1,7 +1,7 @@
 """How fast ``Trainer.fit`` is on each GAN: against the loop that one usually writes, and against the best that we can.
 
     python -m benchmarks.speed --threads 1                          # all; some minutes each for the large ones
-    python -m benchmarks.speed --gan DCGAN WGANGP --rounds 5 --out speed.json
+    python -m benchmarks.speed --gan DCGAN WGANGP --rounds 5 --batch 128 --out speed.json
 
 All three play the same game with the same networks, losses, penalties and moving average, and take turns in one
 process. The usual loop reads MNIST as torchvision does, image by image, with the transforms of most scripts; its
@@ -272,9 +272,11 @@ def main() -> None:
     parser.add_argument("--gan", nargs="+", default=GANS, choices=GANS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of the best loop in each round, about")
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, help="a JSON file for all that was measured")
     options = parser.parse_args()
+    globals()["BATCH"] = options.batch
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     fastest = peak()
