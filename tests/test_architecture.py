@@ -74,6 +74,7 @@ ALLOWED = {
         *(f"gan_lightning.{part}" for part in ("findings", "metrics")),
     },
     "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
+    "gan_lightning.walks": {"torch", *(f"gan_lightning.{part}" for part in ("arguments", "base", "precision"))},
     "gan_lightning.version": set(),
     "gan_lightning": {f"gan_lightning.{part}" for part in ("modules", "loading", "version")},
     "gan_lightning.commands": ANYTHING,

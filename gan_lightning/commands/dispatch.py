@@ -17,6 +17,7 @@ from gan_lightning.commands.configs import find_configs
 from gan_lightning.commands.data import check_data, prepare_data
 from gan_lightning.commands.evaluate import evaluate
 from gan_lightning.commands.generate import generate
+from gan_lightning.commands.interpolate import interpolate
 from gan_lightning.commands.messages import fail, known
 from gan_lightning.commands.report import report
 from gan_lightning.commands.trainer_messages import silence, translate, with_options
@@ -26,6 +27,7 @@ FUNCTIONS: dict[str, Any] = {
     "evaluate": (evaluate, "Judge checkpoints, or images of any tool, by every metric."),
     "report": (report, "Make the page of a run again, or one that compares runs: gan-lightning report RUN [RUN ...]."),
     "generate": (generate, "Make images from a checkpoint."),
+    "interpolate": (interpolate, "Make a walk from seed to seed, or class to class: a film, or a strip."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
 }

@@ -83,7 +83,7 @@ def generate(
     if model is not None:
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))
-    classes = _parse_labels(labels) or list(range(gan.num_classes)) or None
+    classes = parse_integers("labels", labels) if labels is not None else list(range(gan.num_classes)) or None
     channels, height, width = gan.sample(1, classes, seed=0, truncation=truncation).shape[1:]
     shape = (num, height, width, channels)
     _check_room(shape, gan.latent_dim, path, kind)
@@ -229,13 +229,16 @@ def import_class(path: str) -> None:
         raise TypeError(f"'{path}' is not a GAN: give the import path of a subclass of AdversarialModule.")
 
 
-def _parse_labels(labels: str | None) -> list[int] | None:
-    if labels is None:
-        return None
+def parse_integers(name: str, text: str) -> list[int]:
+    """Integers with commas between.
+
+    Raises:
+        ValueError: If they are something else.
+    """
     try:
-        classes = [int(label) for label in labels.strip("[]").split(",")]
+        found = [int(word) for word in text.strip("[]").split(",")]
     except ValueError:
-        classes = []
-    if not classes or max(map(abs, classes)) >= 2**63:
-        raise ValueError(f"labels must be classes with commas between, such as 7 or 0,1,2, got '{labels}'.")
-    return classes
+        found = []
+    if not found or max(map(abs, found)) >= 2**63:
+        raise ValueError(f"{name} must be integers with commas between, such as 7 or 0,1,2, got '{text}'.")
+    return found

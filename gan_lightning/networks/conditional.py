@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, one_hot, relu
+from torch.nn.functional import interpolate, relu
 
 from gan_lightning.arguments import check_choice, check_counts
 from gan_lightning.networks.attention import with_attention
 from gan_lightning.networks.init import init_orthogonal, init_xavier
-from gan_lightning.networks.layers import NORMS, UpConv2d, norm_layer
+from gan_lightning.networks.layers import NORMS, UpConv2d, class_weights, embed, norm_layer
 from gan_lightning.networks.resnet import feature_maps
 from gan_lightning.networks.shapes import check_latents, read_classes, read_shape, stem
 from gan_lightning.parts import Part
@@ -156,7 +156,7 @@ class ConditionalResNetGenerator(ConditionalGenerator):
 
     def conditions(self, latents: Tensor, labels: Tensor) -> Sequence[Tensor]:
         """The latent, and the class for each block."""
-        return [latents, *[one_hot(labels, self.num_classes).to(latents.dtype)] * self.doublings]
+        return [latents, *[class_weights(labels, self.num_classes).to(latents.dtype)] * self.doublings]
 
 
 class BigGANGenerator(ConditionalGenerator):
@@ -203,5 +203,5 @@ class BigGANGenerator(ConditionalGenerator):
         """The first part of the latent; the embedding of the class and the next part for each block."""
         part = self.latent_dim // (self.doublings + 1)
         first, *others = latents.split([self.latent_dim - part * self.doublings, *[part] * self.doublings], dim=1)
-        known = self.embedding(labels)
+        known = embed(self.embedding, labels)
         return [first, *(torch.cat([known, other], dim=1) for other in others)]

@@ -28,6 +28,17 @@ def norm_layer(norm: str, features: int, dimensions: int = 2) -> nn.Module:
     return nn.BatchNorm2d(features) if dimensions else nn.BatchNorm1d(features)
 
 
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """How much of each class is asked for, (N, num_classes): one of them, (N,) int64; or as given, for a mixture."""
+    return labels if labels.ndim == 2 else one_hot(labels, num_classes)
+
+
+def embed(embedding: nn.Embedding, labels: Tensor) -> Tensor:
+    """The embedding of classes, (N,) int64, or of mixtures of them, (N, num_classes): (N, features)."""
+    rows: Tensor = labels @ embedding.weight if labels.ndim == 2 else embedding(labels)
+    return rows
+
+
 class ConcatLabels(Part):
     """Condition a network by concatenating a learned embedding of the label to its flattened input.
 
@@ -59,8 +70,8 @@ class ConcatLabels(Part):
         nn.init.normal_(self.embedding.weight, 0.0, init_std)
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Any:
-        """Put the embeddings behind inputs (N, ...), flattened, and pass on; labels: (N,) int64."""
-        return self.network(torch.cat([inputs.flatten(1), self.embedding(labels)], dim=1))
+        """Put the embeddings behind inputs (N, ...), flattened, and pass on; labels: see :func:`embed`."""
+        return self.network(torch.cat([inputs.flatten(1), embed(self.embedding, labels)], dim=1))
 
 
 class LabelPlanes(Part):

@@ -476,7 +476,7 @@ def test_no_checkpoint_to_test_is_one_message(failing: Command) -> None:
     ("options", "message"),
     [
         (["--labels=3"], "DCGAN is unconditional: it takes no labels"),
-        (["--labels=a"], "labels must be classes with commas between, such as 7 or 0,1,2, got 'a'"),
+        (["--labels=a"], "labels must be integers with commas between, such as 7 or 0,1,2, got 'a'"),
         (["--num=0"], "num must be an integer, at least 1, got 0"),
         (["--out=x.jpg"], "Cannot tell the format from 'x.jpg'"),
     ],

@@ -132,7 +132,7 @@ def test_nothing_half_written_is_left(
         ({"device": "warp"}, "device 'warp' cannot be used here"),
         ({"device": "meta"}, "device 'meta' cannot be used here"),
         ({"labels": "2"}, "GAN is unconditional: it takes no labels"),
-        ({"labels": "a"}, "labels must be classes with commas between"),
+        ({"labels": "a"}, "labels must be integers with commas between"),
         ({"out": ".", "format": "png"}, "'.' is a folder"),
         ({"out": "../GAN.ckpt", "format": "folder"}, "'../GAN.ckpt' is a file"),
     ],
