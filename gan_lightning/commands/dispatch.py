@@ -16,6 +16,7 @@ from gan_lightning.commands.cli import GANCLI, Parser
 from gan_lightning.commands.configs import find_configs
 from gan_lightning.commands.data import check_data, prepare_data
 from gan_lightning.commands.evaluate import evaluate
+from gan_lightning.commands.export import export
 from gan_lightning.commands.generate import generate
 from gan_lightning.commands.interpolate import interpolate
 from gan_lightning.commands.messages import fail, known
@@ -28,6 +29,7 @@ FUNCTIONS: dict[str, Any] = {
     "report": (report, "Make the page of a run again, or one that compares runs: gan-lightning report RUN [RUN ...]."),
     "generate": (generate, "Make images from a checkpoint."),
     "interpolate": (interpolate, "Make a walk from seed to seed, or class to class: a film, or a strip."),
+    "export": (export, "Write a generator to a file that other programs run: ONNX, torch.export, safetensors."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
 }

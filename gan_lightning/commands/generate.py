@@ -117,7 +117,7 @@ def _write_png(path: Path, batches: Batches, shape: Shape) -> None:
 
 
 def _write_folder(path: Path, batches: Batches, shape: Shape) -> None:
-    with _finished(path) as part:
+    with finished(path) as part:
         part.mkdir()
         numbers = itertools.count()
         for pixels, labels in batches:
@@ -135,7 +135,7 @@ def _write_folder(path: Path, batches: Batches, shape: Shape) -> None:
 def _write_npz(path: Path, batches: Batches, shape: Shape) -> None:
     """Write arrays whose size is known beforehand, so that memory holds a batch alone."""
     written: list[Tensor] = []
-    with _finished(path) as part:
+    with finished(path) as part:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             with archive.open("images.npy", "w", force_zip64=True) as member:
                 header = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -156,7 +156,7 @@ WRITERS: dict[str, Callable[[Path, Batches, Shape], None]] = {
 
 
 @contextmanager
-def _finished(path: Path) -> Iterator[Path]:
+def finished(path: Path) -> Iterator[Path]:
     """A place beside a path where things are made; nothing is left of it, whatever happens."""
     new = list(itertools.takewhile(lambda folder: not folder.exists(), path.absolute().parents))
     try:

@@ -17,6 +17,7 @@ COMMANDS = {
     "report": "make the page of a run, or one that compares runs",
     "generate": "make images from a checkpoint; needs neither data nor configuration",
     "interpolate": "make a walk from seed to seed, or class to class: a film, or a strip",
+    "export": "write a generator to a file that other programs run",
     "prepare-data": "download and convert a data set",
     "check-data": "look for missing and damaged files of a data set",
 }

@@ -91,7 +91,7 @@ class StyleGAN2Generator(Part):
             styles: (N, latent_dim), or one style a layer, (N, layers, latent_dim).
         """
         each = styles if styles.ndim == 3 else styles[:, None].expand(-1, len(self.layers), -1)
-        maps = self.layers[0](self.constant.expand(len(each), -1, -1, -1), each[:, 0])
+        maps = self.layers[0](self.constant.expand(each.shape[0], -1, -1, -1), each[:, 0])
         image = self.to_image[0](maps, each[:, 0]) + self.bias
         for k, to_image in enumerate(self.to_image[1:], start=1):
             maps = self.layers[2 * k - 1](maps, each[:, 2 * k - 1])

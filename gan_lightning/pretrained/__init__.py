@@ -27,18 +27,18 @@ def pretrained() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
 
 
-def save_generator(gan: AdversarialModule, path: str | Path, card: Mapping[str, Any]) -> None:
+def save_generator(gan: AdversarialModule, path: str | Path, card: Mapping[str, Any], half: bool = True) -> None:
     """Write the generator that samples are drawn from: G's moving average, if there is one.
-
-    Weights of layers are kept in 16 bits, all else as it is: a file has about half the size of a network.
 
     Args:
         gan: What to write the generator of; D is left out.
         path: A file, which is replaced.
         card: What is known of it, as plain values: data, recipe, seed, commit, metrics with their protocol.
+        half: Whether weights of layers are kept in 16 bits; all else stays as it is.
     """
     network = gan.generator if gan.ema is None else gan.ema
-    tensors = {name: tensor.half() if _is_weight(tensor) else tensor for name, tensor in network.state_dict().items()}
+    state = network.state_dict()
+    tensors = {name: tensor.half() if half and _is_weight(tensor) else tensor for name, tensor in state.items()}
     told = {
         "gan": name_of(type(gan)),
         "hyper_parameters": dict(gan.hparams),
