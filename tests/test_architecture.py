@@ -74,6 +74,10 @@ ALLOWED = {
         *(f"gan_lightning.{part}" for part in ("findings", "metrics")),
     },
     "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
+    "gan_lightning.inversion": {
+        "torch",
+        *(f"gan_lightning.{part}" for part in ("arguments", "base", "metrics", "precision", "walks")),
+    },
     "gan_lightning.walks": {"torch", *(f"gan_lightning.{part}" for part in ("arguments", "base", "precision"))},
     "gan_lightning.version": set(),
     "gan_lightning": {f"gan_lightning.{part}" for part in ("modules", "loading", "version")},

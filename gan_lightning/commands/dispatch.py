@@ -20,6 +20,7 @@ from gan_lightning.commands.export import export
 from gan_lightning.commands.generate import generate
 from gan_lightning.commands.interpolate import interpolate
 from gan_lightning.commands.messages import fail, known
+from gan_lightning.commands.project import project
 from gan_lightning.commands.report import report
 from gan_lightning.commands.trainer_messages import silence, translate, with_options
 from gan_lightning.engine.strategies import explain_lost_connection
@@ -30,6 +31,7 @@ FUNCTIONS: dict[str, Any] = {
     "generate": (generate, "Make images from a checkpoint."),
     "interpolate": (interpolate, "Make a walk from seed to seed, or class to class: a film, or a strip."),
     "export": (export, "Write a generator to a file that other programs run: ONNX, torch.export, safetensors."),
+    "project": (project, "Find the latents whose images are nearest to given ones."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
 }

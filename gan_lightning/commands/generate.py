@@ -44,6 +44,7 @@ def generate(
     out: str = "samples.png",
     labels: str | None = None,
     seed: int = 0,
+    latents: str | None = None,
     truncation: float | None = None,
     format: Literal["png", "folder", "npz"] | None = None,
     model: str | None = None,
@@ -59,6 +60,7 @@ def generate(
         out: Where they go; an existing file is replaced.
         labels: For a conditional GAN: one class or several, such as 7 or 0,1,2, repeated in turn. Default: all classes.
         seed: The images are a function of it, in [0, 2^63).
+        latents: A .npy file of latents, (N, latent_dim), to draw in place of random ones; num is then N. See project.
         truncation: Trades diversity for quality: no feature of a latent exceeds it, in absolute value. StyleGAN2 lets
             styles have this share, in [0, 1], of their distance from the mean style. Default: none.
         format: "png": one grid; "folder": one file an image, with its class in the name; "npz": images, uint8
@@ -84,13 +86,38 @@ def generate(
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))
     classes = parse_integers("labels", labels) if labels is not None else list(range(gan.num_classes)) or None
+    given = None if latents is None else _read_latents(Path(latents), gan)
+    num = num if given is None else len(given)
     channels, height, width = gan.sample(1, classes, seed=0, truncation=truncation).shape[1:]
     shape = (num, height, width, channels)
     _check_room(shape, gan.latent_dim, path, kind)
     offset = 0 if gan.num_classes else 1
-    batches = gan.stream(num, classes, seed, batch_size, truncation)
+    batches = gan.stream(num, classes, seed, batch_size, truncation, given)
     WRITERS[kind](path, ((to_uint8(images).cpu(), labels.cpu() - offset) for images, labels in batches), shape)
     print(f"Wrote {num} images of {type(gan).__name__} to {path}.")
+
+
+def _read_latents(path: Path, gan: AdversarialModule) -> Tensor:
+    """Latents of a file.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If it holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of latents at '{path}'.")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"'{path}' is damaged, or no .npy file ({error}).") from error
+    fits = isinstance(array, np.ndarray) and array.ndim == 2 and len(array) > 0 and array.shape[1] == gan.latent_dim
+    if not (fits and np.issubdtype(array.dtype, np.floating) and np.isfinite(array).all()):
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
+        raise ValueError(
+            f"'{path}' must hold finite floats (N, {gan.latent_dim}), the latent_dim of this {type(gan).__name__}, got "
+            f"{found}."
+        )
+    return torch.from_numpy(array).float()
 
 
 def _kind(path: Path, asked: str | None, overwrite: bool) -> str:

@@ -18,6 +18,7 @@ COMMANDS = {
     "generate": "make images from a checkpoint; needs neither data nor configuration",
     "interpolate": "make a walk from seed to seed, or class to class: a film, or a strip",
     "export": "write a generator to a file that other programs run",
+    "project": "find the latents whose images are nearest to given ones",
     "prepare-data": "download and convert a data set",
     "check-data": "look for missing and damaged files of a data set",
 }

@@ -213,6 +213,7 @@ class GenerativeModule(CheckpointedModule):
         seed: int | None = None,
         batch_size: int = SAMPLING_BATCH,
         truncation: float | None = None,
+        latents: Tensor | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The images of :meth:`sample` in batches, with their classes: any number in little memory.
 
@@ -222,13 +223,15 @@ class GenerativeModule(CheckpointedModule):
             seed: See :meth:`sample`.
             batch_size: Images at a time, at least 1.
             truncation: See :meth:`sample`.
+            latents: (n, latent_dim), in place of random ones.
 
         Yields:
             images: (at most batch_size, C, H, W) in [-1, 1], on the module's device.
             labels: (at most batch_size,) int64; zeros for an unconditional GAN.
         """
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
-        latents = self.sample_latent(n, generator, truncation)
+        drawn = self.sample_latent(n, generator, truncation)
+        latents = drawn if latents is None else latents
         classes = self.sample_labels(n, labels, generator)
         for batch in zip(latents.split(batch_size), classes.split(batch_size), strict=True):
             yield self.sample_from(batch[0].to(self.device), batch[1], truncation), batch[1]
