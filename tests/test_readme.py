@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lightning.pytorch import Trainer
 
 from gan_lightning.base import AdversarialModule
 from gan_lightning.commands.main import main
+from gan_lightning.version import __version__
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TEXTS = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
+PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = "\n".join([README, *(path.read_text() for path in PAGES)])
 COMMANDS = [
     f"{found[1] or 'fit'} {found[2]}"
     for block in re.findall(r"```bash\n(.*?)```", TEXTS, re.DOTALL)
@@ -59,3 +62,25 @@ def test_python_of_the_readme_runs(
     fit.fit(gan, tiny_data)
     fit.save_checkpoint(tmp_path / "own.ckpt")
     assert names["SNLSGAN"].load_from_checkpoint(tmp_path / "own.ckpt").sample(2).shape == (2, 1, 8, 8)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == __version__
+
+
+def test_hooks_before_a_commit_are_what_the_linters_are_called() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert {hook["entry"].split()[0] for hook in repository["hooks"]} == {"ruff", "mypy"}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        other = page if not name else page.parent / name
+        assert other.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", other.read_text(), re.MULTILINE)
+            slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert anchor in slugs, target
