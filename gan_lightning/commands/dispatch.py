@@ -22,6 +22,9 @@ from gan_lightning.commands.interpolate import interpolate
 from gan_lightning.commands.messages import fail, known
 from gan_lightning.commands.project import project
 from gan_lightning.commands.report import report
+from gan_lightning.commands.seeds import COMMANDS as SEEDED
+from gan_lightning.commands.seeds import OPTION as SEEDS
+from gan_lightning.commands.seeds import run_seeds, without
 from gan_lightning.commands.trainer_messages import silence, translate, with_options
 from gan_lightning.engine.strategies import explain_lost_connection
 
@@ -102,6 +105,11 @@ def _message(error: Exception) -> str | None:
 
 
 def _run(command: str, options: list[str]) -> None:
+    seeds, others = without(SEEDS, options) if command in SEEDED else (None, options)
+    if seeds is not None and not any(word.startswith(("--print_config", "--help", "-h")) for word in options):
+        run_seeds(command, seeds, others)
+        return
+    options = others
     if command not in FUNCTIONS:
         GANCLI([command, *options])
         return

@@ -42,6 +42,7 @@ same name goes first.
 examples:
   gan-lightning fit --config quickstart
   gan-lightning fit --config data/mnist --config model/wgan --trainer.max_steps 5000
+  gan-lightning fit --config data/mnist --config model/wgan --seeds 0,1,2
   gan-lightning generate --ckpt_path runs/<run>/checkpoints/best.ckpt --num 64 --out digits.png"""
 INTERRUPTED = 130
 """The status of a process that Ctrl-C has ended, 128 + SIGINT."""
