@@ -49,8 +49,9 @@ def find_configs(options: Sequence[str], only: Sequence[str] | None = None) -> l
 
 
 def names() -> list[str]:
-    """The configurations of the package."""
-    return sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml"))
+    """The configurations of the package; those of sweeps are W&B's."""
+    paths = (path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml"))
+    return sorted(path.as_posix() for path in paths if path.parent.name != "sweep")
 
 
 def _expanded(value: str, only: Sequence[str] | None, outer: tuple[str, ...]) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from gan_lightning.commands.configs import find_configs, names
+from gan_lightning.commands.main import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +20,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_names_are_those_of_the_files() -> None:
     files = (path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
-    assert names() == sorted(path.with_suffix("").as_posix() for path in files)
+    assert names() == sorted(path.with_suffix("").as_posix() for path in files if path.parts[0] != "sweep")
 
 
 @pytest.mark.parametrize("name", names())
@@ -130,3 +132,23 @@ def test_no_such_file_or_name() -> None:
         find_configs(["--config=folder"])
     with pytest.raises(OSError, match=r"--config 'x{300}' cannot be read: File name too long"):
         find_configs([f"--config={'x' * 300}"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "sweep").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_command_of_an_agent_of_a_sweep_parses(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    agent = pytest.importorskip("wandb.sdk.launch.sweeps.utils")  # what turns a sweep into commands
+    sweep = yaml.safe_load(path.read_text())
+    drawn = {name: {"value": told.get("values", [told.get("max")])[0]} for name, told in sweep["parameters"].items()}
+    words = agent.create_sweep_command(sweep["command"])
+    args = agent.create_sweep_command_args({"args": drawn})["args"]
+    command = [part for word in words for part in (args if word == "${args}" else [word])]
+    assert command[0] == sweep["program"] == "gan-lightning"
+    with pytest.raises(SystemExit) as caught:
+        main([*command[1:], "--print_config"])
+    assert not caught.value.code
+    config = yaml.safe_load(capsys.readouterr().out)
+    for name, told in drawn.items():
+        value: Any = config
+        for key in name.split("."):
+            value = value.get("init_args", value)[key] if key not in value else value[key]
+        assert value == yaml.safe_load(str(told["value"]))
