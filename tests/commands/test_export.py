@@ -1,5 +1,6 @@
 """``gan-lightning export``: files that give the same images, and what is said where there can be none."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from torch import Tensor
 
 import gan_lightning
 from gan_lightning.base import AdversarialModule
-from gan_lightning.commands.export import WRITERS, export
+from gan_lightning.commands.export import export
 from gan_lightning.losses import NonSaturatingLoss
 from gan_lightning.networks import MLPDiscriminator, MLPGenerator
 
@@ -37,9 +38,15 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[[AdversarialModule], str
     return store
 
 
-@pytest.mark.parametrize("ending", WRITERS)
-def test_any_gan_is_exported(tiny_gan: Build, gan_name: str, stored: Any, ending: str, awaken: Any) -> None:
-    gan = tiny_gan(gan_name)
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        *((name, ".onnx") for name in gan_lightning.__all__),
+        *itertools.product(["ProGAN", "StyleGAN2"], [".pt2", ".safetensors"]),
+    ],
+)
+def test_any_gan_is_exported(tiny_gan: Build, name: str, stored: Any, ending: str, awaken: Any) -> None:
+    gan = tiny_gan(name)
     awaken(gan.ema)
     export(stored(gan), f"g{ending}", check=7)
     assert Path(f"g{ending}").stat().st_size > 0
