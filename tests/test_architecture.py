@@ -74,6 +74,12 @@ ALLOWED = {
         *(f"gan_lightning.{part}" for part in ("findings", "metrics")),
     },
     "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
+    "gan_lightning.hub": {
+        "torch",
+        "huggingface_hub",
+        *(f"gan_lightning.{part}" for part in ("base", "images", "pretrained", "report")),
+        "gan_lightning",
+    },
     "gan_lightning.inversion": {
         "torch",
         *(f"gan_lightning.{part}" for part in ("arguments", "base", "metrics", "precision", "walks")),
