@@ -61,9 +61,7 @@ class HubGenerator(ModelHubMixin):
         found = read_run(Path(run))
         gan = gan_lightning.load(Path(run) / "checkpoints" / f"{checkpoint}.ckpt")
         told = found.sessions[-1] if found.sessions else {}
-        metrics = {
-            key: curve[-1][1] for key, curve in sorted(found.curves.items()) if key.startswith(("val/", "test/"))
-        }
+        judged = [key for key in sorted(found.curves) if key.startswith(("val/", "test/"))]
         return cls(
             gan,
             {
