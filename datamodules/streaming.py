@@ -142,15 +142,20 @@ class StreamingImageDataModule(ImageDataModule):
         return torch.from_numpy(np.stack(pixels)), torch.tensor(labels, dtype=torch.int64)
 
     def check(self, deep: bool = False) -> DataCheck:
-        """Look at the index of each split, and with ``deep`` read all evaluation images."""
-        present, missing = [], []
-        for split in SPLITS:
-            if self._has(split):
-                present.append(f"{split}: {len(self._stream(split)):,} images")
+        """Look at the index and the first image of each split, and with ``deep`` read all evaluation images."""
+        present, missing, damaged = [], [], []
+        for split in filter(self._has, SPLITS):
+            stream = self._stream(split)
+            try:
+                self._check_first(stream)
                 _ = self.read(split) if deep and split != "train" else None
-            elif split == "train":
-                missing.append(f"{self.root}/{split}/index.json")
-        return DataCheck(self.name, tuple(present), tuple(missing), ())
+            except (OSError, ValueError) as error:
+                damaged.append(str(error))
+            else:
+                present.append(f"{split}: {len(stream):,} images")
+        if not self._has("train"):
+            missing.append(f"{self.root}/train/index.json")
+        return DataCheck(self.name, tuple(present), tuple(missing), tuple(damaged))
 
     def train_dataloader(self) -> Any:
         """Shuffled batches of `batch_size * n_critic` images on each device, see :class:`CountedStream`.

@@ -195,8 +195,11 @@ def test_a_damaged_image_is_named_and_nothing_is_left(images: Path, tmp_path: Pa
     ],
 )
 def test_shards_of_other_images_are_refused(shards: Path, options: dict[str, Any], message: str) -> None:
+    data = streamed(shards, **options)
     with pytest.raises(ValueError, match=message):
-        streamed(shards, **options).setup()
+        data.setup()
+    assert data.check(deep=True).damaged
+    assert not data.check().ok
 
 
 def test_a_batch_that_is_too_large_is_refused(shards: Path) -> None:
