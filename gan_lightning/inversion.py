@@ -1,7 +1,7 @@
 """From an image back to a latent: the one whose image is nearest."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from gan_lightning.base import AdversarialModule
 from gan_lightning.metrics import features_for
 from gan_lightning.metrics.features import FeatureExtractor
 from gan_lightning.precision import at_least_fp32
-from gan_lightning.walks import Space
+from gan_lightning.walks import Space, styled
 
 REFERENCES = 128
 """Samples whose features say how far apart features usually are."""
@@ -106,22 +106,15 @@ def _begin(gan: AdversarialModule, count: int, space: Space, seed: int) -> Tenso
     latents = gan.sample_latent(count, torch.Generator().manual_seed(seed)).to(gan.device)
     if space == "z":
         return latents
-    styles: Tensor = _styled(gan).mapping(latents)
+    styles: Tensor = styled(gan).mapping(latents)
     return styles
 
 
 def _draw(gan: AdversarialModule, points: Tensor, labels: Tensor, space: Space) -> Tensor:
     if space == "w":
-        return at_least_fp32(_styled(gan).synthesis(points))
+        return at_least_fp32(styled(gan).synthesis(points))
     made: Tensor = gan(points, labels if gan.num_classes else None)
     return made
-
-
-def _styled(gan: AdversarialModule) -> Any:
-    network = gan.generator if gan.ema is None else gan.ema
-    if not hasattr(network, "synthesis"):
-        raise ValueError(f"The generator of {type(gan).__name__} has no styles: let space be z.")
-    return network
 
 
 class _Distance:

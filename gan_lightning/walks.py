@@ -88,9 +88,7 @@ def _point(gan: AdversarialModule, seed: int, num: int, space: Space, truncation
     latents = gan.sample_latent(num, torch.Generator().manual_seed(seed), truncation).to(gan.device)
     if space == "z":
         return latents
-    network = _network(gan)
-    if not hasattr(network, "synthesis"):
-        raise ValueError(f"The generator of {type(gan).__name__} has no styles: let space be z.")
+    network = styled(gan)
     styles: Tensor = network.mapping(latents)
     return styles if truncation is None else network.mean_style().lerp(styles, truncation)
 
@@ -105,10 +103,18 @@ def _classes(gan: AdversarialModule, label: int | None, num: int) -> Tensor:
 @torch.no_grad()
 def _images(gan: AdversarialModule, points: Tensor, classes: Tensor, space: Space, truncation: float | None) -> Tensor:
     if space == "w":
-        return at_least_fp32(_network(gan).synthesis(points))
+        return at_least_fp32(styled(gan).synthesis(points))
     is_mixed = bool(((classes > 0) & (classes < 1)).any())
     return gan.sample_from(points, classes if is_mixed else classes.argmax(1), truncation)
 
 
-def _network(gan: AdversarialModule) -> Any:
-    return gan.generator if gan.ema is None else gan.ema
+def styled(gan: AdversarialModule) -> Any:
+    """The network that samples are drawn with, whose ``mapping`` makes styles and whose ``synthesis`` takes them.
+
+    Raises:
+        ValueError: If it has no styles.
+    """
+    network = gan.generator if gan.ema is None else gan.ema
+    if not hasattr(network, "synthesis"):
+        raise ValueError(f"The generator of {type(gan).__name__} has no styles: let space be z.")
+    return network
