@@ -188,11 +188,13 @@ class Stabilizer(Part, ABC):
         every: Lazy regularisation (Karras et al., 2019, arXiv:1912.04958, section 3.1): terms are computed only every
             so many updates of the player, and weigh that many times as much.
         slope_of: Images of whose ``move.slope`` D's terms are made: D then judges them once, for loss and slope.
+        codes: Features at the end of a latent that ``prior`` sets: what they say is not noise.
     """
 
     per_image = False
     every = 1
     slope_of: Side | None = None
+    codes = 0
 
     def wrap(self, discriminator: nn.Module) -> nn.Module:
         """Wrap D in another network, once, when a GAN is made."""

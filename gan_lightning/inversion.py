@@ -12,7 +12,7 @@ from gan_lightning.base import AdversarialModule
 from gan_lightning.metrics import features_for
 from gan_lightning.metrics.features import FeatureExtractor
 from gan_lightning.precision import at_least_fp32
-from gan_lightning.walks import Space, styled
+from gan_lightning.walks import Space, noise_features, styled
 
 REFERENCES = 128
 """Samples whose features say how far apart features usually are."""
@@ -49,7 +49,8 @@ def project(
 
     The distance is the mean squared difference of pixels, and of pixels at half the resolution, plus the weighted one
     of features, those of :func:`gan_lightning.metrics.features_for`, in units of their variance among samples. Normal
-    latents keep the length √D that they have in high dimensions, uniform ones stay in [-1, 1]; styles are free.
+    latents keep the length √D that they have in high dimensions, uniform ones stay in [-1, 1]; styles are free, and so
+    are codes, such as InfoGAN's.
 
     Args:
         gan: In evaluation mode, as :func:`gan_lightning.load` has it.
@@ -84,7 +85,7 @@ def project(
         optimizer.step()
         schedule.step()
         if space == "z":
-            _keep_in_prior(points, gan.prior)
+            _keep_in_prior(points[:, : noise_features(gan)], gan.prior)
     with torch.no_grad():
         made = _draw(gan, points, labels, space)
         best = judge(made).view(len(images), tries).argmin(1) + tries * torch.arange(len(images), device=gan.device)

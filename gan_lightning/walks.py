@@ -53,7 +53,8 @@ def walk(
             own, in turn.
         num: Images at a time, at least 1.
         steps: From a point to the next, at least 1.
-        curve: "slerp", arcs, or "lerp", lines; by default arcs between latents of N(0, I), and lines otherwise.
+        curve: "slerp", arcs, or "lerp", lines; by default arcs between latents of N(0, I), and lines otherwise, such as
+            between InfoGAN's codes.
         space: "z": between latents; "w": between styles, of a G with ``mapping`` and ``synthesis``.
         truncation: See ``gan.sample``.
         loop: Whether the last point is followed by the first.
@@ -70,17 +71,27 @@ def walk(
         raise ValueError(f"A walk needs two points or more: give several seeds, or several labels; got seeds {seeds}.")
     points = [_point(gan, seeds[k % len(seeds)], num, space, truncation) for k in range(count)]
     classes = [_classes(gan, labels[k % len(labels)] if labels else None, num) for k in range(count)]
-    between = (
-        slerp if (curve or ("slerp" if space == "z" and gan.prior == "normal" else "lerp")) == "slerp" else torch.lerp
-    )
+    curved = curve or ("slerp" if space == "z" and gan.prior == "normal" else "lerp")
+    noise = noise_features(gan) if space == "z" else None
     for k in range(count if loop else count - 1):
         following = (k + 1) % count
         for step in range(steps):
             t = step / steps
             mixture = classes[k].lerp(classes[following], t)
-            yield _images(gan, between(points[k], points[following], t), mixture, space, truncation)
+            yield _images(gan, _between(points[k], points[following], t, curved, noise), mixture, space, truncation)
     if not loop:
         yield _images(gan, points[-1], classes[-1], space, truncation)
+
+
+def noise_features(gan: AdversarialModule) -> int:
+    """How many features of a latent are noise; those behind them are codes, such as InfoGAN's."""
+    return gan.latent_dim - sum(part.codes for part in gan.stabilizers)  # type: ignore[misc]
+
+
+def _between(start: Tensor, end: Tensor, t: float, curve: Curve, noise: int | None) -> Tensor:
+    """A point on the way, whose features after the first ``noise`` are on a line."""
+    arc = slerp(start[:, :noise], end[:, :noise], t) if curve == "slerp" else start[:, :0]
+    return torch.cat([arc, start.lerp(end, t)[:, arc.shape[1] :]], 1)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 import gan_lightning
 from gan_lightning.base import AdversarialModule
 from gan_lightning.inversion import project
+from gan_lightning.walks import noise_features
 
 Build = Callable[..., AdversarialModule]
 
@@ -50,6 +51,15 @@ def test_latents_stay_in_their_prior(tiny_gan: Build) -> None:
             assert points.abs().max() <= 1
         else:
             torch.testing.assert_close(points.norm(dim=1), torch.full((2,), gan.latent_dim**0.5))
+
+
+def test_codes_are_left_alone(tiny_gan: Build) -> None:
+    gan = tiny_gan("InfoGAN").eval()
+    start = gan.sample_latent(2, torch.Generator().manual_seed(0))
+    points = project(gan, gan.sample(2, seed=1), starts=1, steps=1, lr=1e-9).points
+    noise = noise_features(gan)
+    torch.testing.assert_close(points[:, noise:], start[:, noise:])
+    torch.testing.assert_close(points[:, :noise].norm(dim=1), torch.full((2,), noise**0.5))
 
 
 def test_styles_of_stylegan2(tiny_gan: Build) -> None:

@@ -15,6 +15,7 @@ PICTURES = {"quickstart": 2, "walks": 5}
 """Of each notebook."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_pictures(
     notebook: Path,

@@ -73,6 +73,10 @@ def test_resumed_equals_uninterrupted(
         assert logged.items() <= all_losses[step].items()
 
 
+QUICK = {"DCGAN", "SNGAN", "ProGAN", "StyleGAN2"}
+"""GANs that are resumed on two processes whenever tests run; the others with ``-m slow``."""
+
+
 class SaveAt(Callback):
     """Saves after some steps, in the middle of an epoch."""
 
@@ -86,7 +90,12 @@ class SaveAt(Callback):
 
 @pytest.mark.parametrize(
     ("gan_name", "workers", "processes"),  # what workers do does not depend on the GAN
-    [*((name, 0, 2) for name in gan_lightning.__all__), ("CGAN", 2, 1), ("CGAN", 2, 2), ("WGANGP", 2, 2)],
+    [
+        *(pytest.param(name, 0, 2, marks=[] if name in QUICK else pytest.mark.slow) for name in gan_lightning.__all__),
+        ("CGAN", 2, 1),
+        ("CGAN", 2, 2),
+        ("WGANGP", 2, 2),
+    ],
 )
 def test_resumed_equals_uninterrupted_with_workers_and_processes(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, workers: int, processes: int

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.walks import slerp, walk
+from gan_lightning.walks import noise_features, slerp, walk
 
 Build = Callable[..., AdversarialModule]
 
@@ -94,3 +94,12 @@ def test_lines_between_styles(tiny_gan: Build) -> None:
 def test_what_is_wrong_is_named(tiny_gan: Build, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(walk(tiny_gan(name).eval(), **options))
+
+
+def test_codes_go_along_lines_and_noise_along_arcs(tiny_gan: Build) -> None:
+    gan = tiny_gan("InfoGAN").eval()
+    noise = noise_features(gan)
+    start, end = (gan.sample_latent(3, torch.Generator().manual_seed(seed)) for seed in (4, 5))
+    _, middle, *_ = walk(gan, seeds=[4, 5], num=3, steps=2)
+    expected = torch.cat([slerp(start[:, :noise], end[:, :noise], 0.5), (start + end)[:, noise:] / 2], 1)
+    torch.testing.assert_close(middle, gan.sample_from(expected))

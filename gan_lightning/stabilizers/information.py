@@ -39,6 +39,7 @@ class MutualInformation(Stabilizer):
         self.continuous = continuous
         self.categorical_weight = categorical_weight
         self.continuous_weight = continuous_weight
+        self.codes = categories + continuous
 
     def wrap(self, discriminator: nn.Module) -> nn.Module:
         """Add the heads."""
@@ -46,12 +47,11 @@ class MutualInformation(Stabilizer):
 
     def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Refuse a G whose latents are too short for the codes."""
-        needed = self.categories + self.continuous
-        check_counts(needed, latent_dim=getattr(generator, "latent_dim", needed))
+        check_counts(self.codes, latent_dim=getattr(generator, "latent_dim", self.codes))
 
     def prior(self, latents: Tensor, generator: Generator | None) -> Tensor:
         """Put codes in place of the last features: a one-hot category, and numbers from U(-1, 1)."""
-        check_counts(self.categories + self.continuous, latent_dim=latents.shape[1])
+        check_counts(self.codes, latent_dim=latents.shape[1])
         category, continuous = self._codes(latents)
         drawn = torch.randint(self.categories, (len(latents),), generator=generator, device=latents.device)
         category.copy_(one_hot(drawn, self.categories))
@@ -60,7 +60,7 @@ class MutualInformation(Stabilizer):
 
     def _codes(self, latents: Tensor) -> Sequence[Tensor]:
         """The category, (N, categories), and the continuous codes, (N, continuous), of latents."""
-        codes = latents[:, -self.categories - self.continuous :]
+        codes = latents[:, -self.codes :]
         parts: Sequence[Tensor] = codes.split([self.categories, self.continuous], dim=1)
         return parts
 
