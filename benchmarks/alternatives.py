@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from lightning.pytorch import seed_everything
@@ -24,11 +25,10 @@ from lightning.pytorch import seed_everything
 from benchmarks.mnist import device, git_commit
 from benchmarks.speed import Loop, build
 from datamodules import MNISTSampleDataModule
-from gan_lightning import base
 from gan_lightning.game import Move, Verdict
+from gan_lightning.precision import is_full_precision
 
 GANS = {"shared slopes": ["R3GAN", "StyleGAN2"], "one pass": ["GAN", "SNGAN"], "inference mode": ["DCGAN", "GAN"]}
-SHARES = base.is_full_precision
 SAMPLES = 1_000
 LAZY = 16
 Side = Callable[[int], float]
@@ -48,8 +48,8 @@ def shared_slopes(name: str) -> tuple[Side, Side]:
 
     def side(shares: bool) -> Side:
         def run(steps: int) -> float:
-            base.is_full_precision = SHARES if shares else lambda _: False
-            return loops[shares].run(1, steps)
+            with patch("gan_lightning.base.is_full_precision", is_full_precision if shares else lambda _: False):
+                return loops[shares].run(1, steps)
 
         return run
 

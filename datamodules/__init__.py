@@ -8,6 +8,7 @@ from datamodules.folder import ImageFolderDataModule
 from datamodules.gaussian import GaussianDataModule
 from datamodules.grid import GridDataModule
 from datamodules.mnist import MNISTDataModule, MNISTSampleDataModule
+from datamodules.pairs import PairedImageDataModule, UnpairedImageDataModule
 from datamodules.ring import RingDataModule
 from datamodules.stacked_mnist import StackedMNISTDataModule
 from datamodules.streaming import StreamingImageDataModule
@@ -22,7 +23,9 @@ __all__ = [
     "ImageFolderDataModule",
     "MNISTDataModule",
     "MNISTSampleDataModule",
+    "PairedImageDataModule",
     "RingDataModule",
     "StackedMNISTDataModule",
     "StreamingImageDataModule",
+    "UnpairedImageDataModule",
 ]

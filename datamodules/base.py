@@ -188,16 +188,12 @@ class ImageDataModule(LightningDataModule, Derivable):
                 + (f"Set batch_size to at most {largest}." if largest else f"Add images: {per_batch_size} or more.")
             )
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by seed_everything
-        sampler = CountedSampler(
-            len(dataset),
-            self.batch_size * n_critic,
-            seed=seed,
-            start=self._batches_processed,
-            rank=rank,
-            world_size=world_size,
-            flip=self.flip,
-        )
-        return self._loader(dataset, sampler)
+        options = {"seed": seed, "start": self._batches_processed, "rank": rank, "world_size": world_size}
+        return self._loader(dataset, self.make_sampler(dataset, self.batch_size * n_critic, flip=self.flip, **options))
+
+    def make_sampler(self, dataset: PixelDataset, batch_size: int, **options: Any) -> Sampler[Any]:
+        """What chooses the images of each training batch, see :class:`CountedSampler`."""
+        return CountedSampler(len(dataset), batch_size, **options)
 
     def val_dataloader(self) -> BatchLoader:
         """Validation images in order, each once over all devices."""
@@ -242,7 +238,7 @@ class ImageDataModule(LightningDataModule, Derivable):
         dataset = self.dataset(split)
         return self._loader(dataset, OrderedSampler(len(dataset), self.eval_batch_size, *self._shard))
 
-    def _loader(self, dataset: PixelDataset, sampler: Sampler[list[int]]) -> BatchLoader:
+    def _loader(self, dataset: PixelDataset, sampler: Sampler[Any]) -> BatchLoader:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return BatchLoader(dataset, sampler, self.num_workers, pin_memory=on_gpu, run=self._run)
 

@@ -145,12 +145,15 @@ def normalize(batch: Batch) -> Batch:
     """Turn the uint8 pixels of a batch into floats, on their device.
 
     Args:
-        batch: Images (N, C, H, W), uint8 in [0, 255], and labels.
+        batch: Images (N, C, H, W), uint8 in [0, 255], and labels, which may be such images, too.
 
     Returns:
-        The images, float32 in [-1, 1], and the labels. A batch of other images is returned as it is.
+        The images, float32 in [-1, 1], and the labels. What is not uint8 is returned as it is.
     """
-    images, labels = batch
-    if images.dtype != torch.uint8:
+    if all(values.dtype != torch.uint8 for values in batch):
         return batch
-    return images.float().sub_(127.5).mul_(1 / 127.5), labels  # 0 and 255 become -1 and 1 to the bit
+    images, labels = (
+        values.float().sub_(127.5).mul_(1 / 127.5) if values.dtype == torch.uint8 else values  # -1 and 1 to the bit
+        for values in batch
+    )
+    return images, labels

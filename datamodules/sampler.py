@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # of both domains of a translation
 def epoch_order(length: int, seed: int, epoch: int, flip: bool = False) -> Tensor:
     """Permutation of an epoch, a pure function of its arguments.
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.utils import parametrize
 
 from gan_lightning.arguments import arguments_of, blamed, check_counts
-from gan_lightning.batches import one_image_explained
+from gan_lightning.batches import one_image_explained, split_batch
 from gan_lightning.engine.draws import SharedDraws, counted_seed, seed_default_generators
 from gan_lightning.engine.fakes import SharedFakes
 from gan_lightning.engine.generative import GenerativeModule
@@ -30,7 +30,6 @@ from gan_lightning.game import (
     check_batch_norm,
     check_logits,
     check_shapes,
-    split_batch,
     total,
 )
 from gan_lightning.losses import AdversarialLoss
@@ -53,7 +52,8 @@ class AdversarialModule(GenerativeModule):
 
     Args:
         generator: ``G(latents, labels)`` maps (N, latent_dim) to images (N, C, H, W) in [-1, 1].
-        discriminator: ``D(images, labels)`` maps (N, C, H, W) to logits (N,), or to a ``Verdict``.
+        discriminator: ``D(images, labels)`` maps (N, C, H, W) to logits (N,), or to maps of logits (N, 1, h, w), of
+            which each counts alike, or to a ``Verdict``.
         loss: What each player minimises.
         stabilizers: Additions to the game; their hooks are called in this order.
         lr: Learning rate of both players, except one whose optimizer sets its own.
@@ -175,7 +175,7 @@ class AdversarialModule(GenerativeModule):
         verdict = self.discriminator(images, labels)
         logits, heads = verdict if isinstance(verdict, tuple) else (verdict, {})
         check_logits(logits, len(images))
-        return Verdict(at_least_fp32(logits), {name: at_least_fp32(head) for name, head in heads.items()})
+        return Verdict(at_least_fp32(logits.flatten()), {name: at_least_fp32(head) for name, head in heads.items()})
 
     def discriminator_terms(self, move: Move) -> Terms:
         """The terms of D's loss by name; their sum is minimised, and each is logged as ``train/d_<name>``."""

@@ -79,6 +79,29 @@ def read_labels(labels: Tensor | None, images: Tensor, num_classes: int, look: b
     return labels
 
 
+def split_batch(images: Tensor, labels: Tensor, updates: int, parts: int) -> list[list[tuple[Tensor, Tensor]]]:
+    """Split a batch into the micro-batches of each update of D.
+
+    Args:
+        images: (N, C, H, W).
+        labels: (N, ...), a label for each image, or an image.
+        updates: ``n_critic``.
+        parts: ``accumulate``.
+
+    Raises:
+        ValueError: If the batch is too small.
+    """
+    size = len(images) // (updates * parts)
+    if size == 0:
+        raise ValueError(
+            f"A batch of {len(images)} images cannot be split into n_critic={updates} updates of D of "
+            f"accumulate={parts} micro-batches each. Make the batch at least {updates * parts} images large, or lower "
+            "one of the two."
+        )
+    pairs = list(zip(images.split(size), labels.split(size), strict=True))
+    return [pairs[k * parts :][:parts] for k in range(updates)]
+
+
 @contextmanager
 def one_image_explained() -> Iterator[None]:
     """Say what to do about a batch norm that sees only one value per channel.

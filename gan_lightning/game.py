@@ -148,15 +148,17 @@ def check_shapes(real: Tensor, fake: Tensor, gan: str) -> None:
 
 
 def check_logits(logits: Tensor, images: int) -> None:
-    """Refuse logits that are not one for each image, or for each pack of images.
+    """Refuse logits that are not one for each image, or for each pack of images, or a map of them for each image.
 
     Raises:
         ValueError: If D says something else.
     """
-    if logits.ndim != 1 or not len(logits) or images % len(logits):
+    is_map = logits.ndim == 4 and logits.shape[:2] == (images, 1)
+    if not is_map and (logits.ndim != 1 or not len(logits) or images % len(logits)):
         raise ValueError(
             f"D gave logits of shape {tuple(logits.shape)} for {images} images; it must give one for each, of shape "
-            f"({images},): return x.flatten(1).mean(1) of several, or x.squeeze(1) of a column."
+            f"({images},), or a map for each, ({images}, 1, h, w): return x.flatten(1).mean(1) of several, or "
+            "x.squeeze(1) of a column."
         )
 
 
@@ -261,29 +263,6 @@ def total(*terms: Terms) -> Tensor:
                 "mean over the images."
             )
     return torch.stack([value for group in terms for value in group.values()]).sum()
-
-
-def split_batch(images: Tensor, labels: Tensor, updates: int, parts: int) -> list[MicroBatches]:
-    """Split a batch into the micro-batches of each update of D.
-
-    Args:
-        images: (N, C, H, W).
-        labels: (N,).
-        updates: ``n_critic``.
-        parts: ``accumulate``.
-
-    Raises:
-        ValueError: If the batch is too small.
-    """
-    size = len(images) // (updates * parts)
-    if size == 0:
-        raise ValueError(
-            f"A batch of {len(images)} images cannot be split into n_critic={updates} updates of D of "
-            f"accumulate={parts} micro-batches each. Make the batch at least {updates * parts} images large, or lower "
-            "one of the two."
-        )
-    pairs = list(zip(images.split(size), labels.split(size), strict=True))
-    return [pairs[k * parts :][:parts] for k in range(updates)]
 
 
 def check_batch_norm(stabilizers: Sequence[Stabilizer], discriminator: nn.Module) -> None:

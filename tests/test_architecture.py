@@ -47,8 +47,13 @@ ALLOWED = {
         "gan_lightning.losses",
         *("gan_lightning.parts", "gan_lightning.precision"),
     },
+    "gan_lightning.translation": {
+        "torch",
+        *(f"gan_lightning.{part}" for part in ("base", "batches", "images", "losses")),
+    },
     "gan_lightning.modules": {
         "torch",
+        "gan_lightning.translation",
         *(f"gan_lightning.{part}" for part in ("arguments", "base", "engine", "game", "losses", "networks", "parts")),
         "gan_lightning.stabilizers",
     },

@@ -85,9 +85,7 @@ class SampleGrid(Callback):
         self._drawn_at = trainer.global_step
         if not _writes(trainer):
             return
-        columns = int(pl_module.num_classes) or None  # type: ignore[arg-type]
-        count = max(self.num_images // columns, 1) * columns if columns else self.num_images
-        images = pl_module.sample(count, labels=range(columns) if columns else None, seed=self.seed)  # type: ignore[operator]
+        images, columns = self._images(pl_module)
         if images.shape[1] not in CHANNELS:
             self._warn(images.shape[1])
             return
@@ -95,6 +93,15 @@ class SampleGrid(Callback):
         sheet = tile(to_uint8(images), columns).cpu()
         for logger in trainer.loggers:
             _log_image(logger, sheet, self._drawn_at)
+
+    def _images(self, gan: Any) -> tuple[Tensor, int | None]:
+        """What is drawn, and in how many columns: as the module itself says, if it does; else samples."""
+        if hasattr(gan, "grid"):
+            images, columns = gan.grid(self.num_images, self.seed)
+            return images, columns
+        classes = int(gan.num_classes) or None
+        count = max(self.num_images // classes, 1) * classes if classes else self.num_images
+        return gan.sample(count, labels=range(classes) if classes else None, seed=self.seed), classes
 
     def _warn(self, channels: int) -> None:
         if not self._has_warned:

@@ -25,7 +25,9 @@ from gan_lightning.commands.report import report
 from gan_lightning.commands.seeds import COMMANDS as SEEDED
 from gan_lightning.commands.seeds import OPTION as SEEDS
 from gan_lightning.commands.seeds import run_seeds, without
-from gan_lightning.commands.trainer_messages import silence, translate, with_options
+from gan_lightning.commands.trainer_messages import silence, with_options
+from gan_lightning.commands.trainer_messages import translate as in_our_words
+from gan_lightning.commands.translate import translate
 from gan_lightning.engine.strategies import explain_lost_connection
 
 FUNCTIONS: dict[str, Any] = {
@@ -35,6 +37,7 @@ FUNCTIONS: dict[str, Any] = {
     "interpolate": (interpolate, "Make a walk from seed to seed, or class to class: a film, or a strip."),
     "export": (export, "Write a generator to a file that other programs run: ONNX, torch.export, safetensors."),
     "project": (project, "Find the latents whose images are nearest to given ones."),
+    "translate": (translate, "Translate pictures by Pix2Pix or CycleGAN."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
 }
@@ -100,7 +103,7 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, RuntimeError):
         return explain_lost_connection(error) or known(str(error))
     if isinstance(error, MisconfigurationException):
-        return translate(str(error)) or with_options(str(error))
+        return in_our_words(str(error)) or with_options(str(error))
     return str(error) or "out of memory"
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "interpolate": "make a walk from seed to seed, or class to class: a film, or a strip",
     "export": "write a generator to a file that other programs run",
     "project": "find the latents whose images are nearest to given ones",
+    "translate": "translate pictures by Pix2Pix or CycleGAN",
     "prepare-data": "download and convert a data set",
     "check-data": "look for missing and damaged files of a data set",
 }

@@ -5,18 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 import gan_lightning
 from gan_lightning.commands.generate import device_of, import_class
+from gan_lightning.commands.picture_files import find_pictures, read_picture
 from gan_lightning.images import tile, to_float, to_uint8, write_bytes, write_pixels
 from gan_lightning.inversion import project as find
 from gan_lightning.pictures import beside
 from gan_lightning.walks import Space
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-"""Of pictures in a folder."""
 MOST = 64
 """Pictures of a folder that are taken."""
 
@@ -58,12 +55,12 @@ def project(
     path = Path(out)
     if path.suffix.lower() != ".png" or path.is_dir():
         raise ValueError(f"out must be a file that ends in .png, got '{out}'.")
-    paths = _paths(Path(images))
+    paths = find_pictures(Path(images))[:MOST]
     if model is not None:
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))
     channels, height, width = gan.sample(1, seed=0).shape[1:]
-    pixels = torch.stack([_read(each, channels, height, width) for each in paths])
+    pixels = torch.stack([read_picture(each, channels, height, width) for each in paths])
     options = {"starts": starts, "steps": steps, "feature_weight": feature_weight, "seed": seed}
     found = find(gan, to_float(pixels), label, space=space, **options)  # type: ignore[arg-type]
     points = io.BytesIO()
@@ -73,25 +70,3 @@ def project(
     errors = ", ".join(f"{255 / 2 * distance**0.5:.1f}" for distance in found.distances.tolist())
     classes = f" Classes: {', '.join(map(str, found.labels.tolist()))}." if gan.num_classes else ""
     print(f"Wrote {path}, and the latents beside it. Pixels differ by (root mean square, of 255): {errors}.{classes}")
-
-
-def _paths(place: Path) -> list[Path]:
-    if place.is_dir():
-        paths = sorted(path for path in place.iterdir() if path.suffix.lower() in ENDINGS)[:MOST]
-        if not paths:
-            raise FileNotFoundError(f"'{place}' holds no picture ({', '.join(sorted(ENDINGS))}).")
-        return paths
-    if not place.is_file():
-        raise FileNotFoundError(f"There is no picture, nor folder of pictures, at '{place}'.")
-    return [place]
-
-
-def _read(path: Path, channels: int, height: int, width: int) -> Tensor:
-    """The centre of a picture, (C, H, W) uint8."""
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"'{path}' is damaged, or no picture ({error}).") from error
-    array = np.asarray(ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC))
-    return torch.from_numpy(array.reshape(height, width, -1).copy()).permute(2, 0, 1)

@@ -16,6 +16,13 @@ from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator, 
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from gan_lightning.networks.translation import (
+    CycleGANGenerator,
+    PatchDiscriminator,
+    TwoWayDiscriminator,
+    TwoWayGenerator,
+    UNetGenerator,
+)
 
 __all__ = [
     "Autoencoder",
@@ -24,6 +31,7 @@ __all__ = [
     "BigGANGenerator",
     "ConcatLabels",
     "ConditionalResNetGenerator",
+    "CycleGANGenerator",
     "DCGANAutoencoder",
     "DCGANDiscriminator",
     "DCGANGenerator",
@@ -34,6 +42,7 @@ __all__ = [
     "MinibatchDiscriminationLayer",
     "MinibatchStdDevLayer",
     "PacGAN",
+    "PatchDiscriminator",
     "ProGANDiscriminator",
     "ProGANGenerator",
     "Projection",
@@ -44,6 +53,9 @@ __all__ = [
     "SelfAttention",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
+    "TwoWayDiscriminator",
+    "TwoWayGenerator",
+    "UNetGenerator",
     "UpConv2d",
     "WithHeads",
     "WithMinibatchLayer",

@@ -18,6 +18,7 @@ from datamodules.arguments import (
     read_shape,
     read_size,
 )
+from datamodules.pairs import TranslationDataModule
 
 INTEGERS = {
     "batch_size",
@@ -57,10 +58,17 @@ CASES = [
 ]
 
 
+def domains(folder):
+    """The arguments that data of two domains have no defaults for: folders with an image."""
+    (folder / "1.png").touch()
+    return {"sources": str(folder), "targets": str(folder)}
+
+
 @pytest.mark.parametrize(("kind", "name", "value"), CASES)
-def test_an_argument_that_is_not_legal_is_one_message_that_names_it_and_what_is(kind, name, value):
+def test_an_argument_that_is_not_legal_is_one_message_that_names_it_and_what_is(kind, name, value, tmp_path):
+    others = domains(tmp_path) if issubclass(kind, TranslationDataModule) else {}
     with pytest.raises(ValueError, match=rf"^{name} is .*, but .+\.$"):
-        kind(**{name: value})
+        kind(**{**others, name: value})
 
 
 @pytest.mark.parametrize("number", [3, np.int64(3), np.uint8(3), torch.tensor(3)])
@@ -127,6 +135,8 @@ def test_every_path_of_a_data_set_is_checked(kind, name, tmp_path):
     others = {"root": str(tmp_path)} if name == "cache_dir" else {}
     if kind is datamodules.ImageFolderDataModule:
         (tmp_path / "1.png").touch()
+    if issubclass(kind, TranslationDataModule):
+        others = domains(tmp_path)
     with pytest.raises(ValueError, match=rf"^{name} is '', but must be a path"):
         kind(**{**others, name: ""})
 

@@ -1,0 +1,69 @@
+"""``gan-lightning translate``, after ``fit`` on folders: pictures in, pictures out, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_lightning.commands.dispatch import run
+from gan_lightning.commands.translate import translate
+
+SIDE = 24
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two folders of pictures, and the present one."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name in ("sources", "targets"):
+        (tmp_path / name).mkdir()
+        for number in range(12):
+            pixels = random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+def fit(gan: str, data: str) -> str:
+    options = ["--data.sources=sources", "--data.targets=targets", f"--data.image_size={SIDE}", "--data.batch_size=2"]
+    own = ["--model.width=2", "--trainer.max_steps=2", "--trainer.max_epochs=-1", "--evaluation.num_samples=0"]
+    run("fit", ["--config", f"data/{data}", "--config", f"model/{gan}", *options, *own, "--run_name=r"])
+    return "runs/r/checkpoints/last.ckpt"
+
+
+@pytest.mark.parametrize(("gan", "data"), [("pix2pix", "pairs"), ("cyclegan", "unpaired")])
+def test_a_run_draws_grids_and_its_checkpoint_translates(gan: str, data: str, folders: Path) -> None:
+    checkpoint = fit(gan, data)
+    with Image.open(next((folders / "runs" / "r" / "samples").glob("*.png"))) as grid:
+        assert grid.width == 12 * (SIDE + 2) - 2
+    translate(checkpoint, "sources", "out")
+    translate(checkpoint, "sources/3.png", "one")
+    assert len(list((folders / "out").glob("*.png"))) == 12
+    one, again = (np.asarray(Image.open(folders / where / "3.png")) for where in ("one", "out"))
+    assert one.shape == (SIDE, SIDE, 3)
+    assert np.abs(one.astype(int) - again).max() <= 1
+    if gan == "cyclegan":
+        translate(checkpoint, "targets", "back", to="source")
+        assert len(list((folders / "back").glob("*.png"))) == 12
+    else:
+        with pytest.raises(ValueError, match="translates to targets alone"):
+            translate(checkpoint, "targets", "back", to="source")
+
+
+def test_what_cannot_be_done_is_explained(folders: Path) -> None:
+    with pytest.raises(TypeError, match="makes images from latents"):
+        translate("dcgan-mnist", "sources", "out")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        translate("dcgan-mnist", "nowhere", "out")
+    with pytest.raises(ValueError, match="the folder of the pictures"):
+        translate("dcgan-mnist", "sources", "sources")
+    assert not (folders / "out").exists()
+
+
+def test_generate_says_what_to_do_instead(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = fit("pix2pix", "pairs")
+    with pytest.raises(SystemExit):
+        run("generate", [f"--ckpt_path={checkpoint}", "--out=grid.png"])
+    assert "gan-lightning translate" in capsys.readouterr().err
+    assert not (folders / "grid.png").exists()
