@@ -79,7 +79,7 @@ class SharedDraws:
         return whole[self.rank :: self.world_size][self.part * count :][:count]
 
     def uniform(self, count: int, *shape: int) -> Tensor:
-        """Numbers from U(0, 1), (count, *shape)."""
+        """Numbers from U(0, 1), ``(count, *shape)``."""
         return self.share(count, lambda n, generator: torch.rand(n, *shape, generator=generator, device=self.device))
 
     def normal_like(self, images: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class BoundaryEquilibriumLoss(AdversarialLoss):
         return fake_logits.mean() - self.diversity * real_logits.mean()
 
     def readings(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """Errors of reals and fakes, k, and M = L(x) + |γ L(x) - L(G(z))|, which falls as the game converges."""
+        """Errors of reals and fakes, k, and ``M = L(x) + |γ L(x) - L(G(z))|``, which falls as the game converges."""
         real, fake = -real_logits.mean(), -fake_logits.mean()
         convergence = real + self._balance(real_logits, fake_logits).abs()  # M, section 3.4.1
         return {"x": real, "gz": fake, "k": self.k, "convergence": convergence}

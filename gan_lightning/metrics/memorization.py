@@ -15,8 +15,8 @@ from gan_lightning.metrics.neighbours import ROWS
 class MemorizationInformedDistance(FeatureSets):
     """The Fréchet distance over a distance from the training images (Bai et al., 2021, arXiv:2106.03062, section 4).
 
-    "memorization_distance" is the mean over fakes of 1 - |cos| to the nearest training image, in features. "mifid" is
-    the Fréchet distance, divided by it where it is below the threshold. The real images are the training images.
+    "memorization_distance" is the mean over fakes of ``1 - |cos|`` to the nearest training image, in features. "mifid"
+    is the Fréchet distance, divided by it where it is below the threshold. The real images are the training images.
 
     torchmetrics' metric of this name takes the mean over real images, which a G that repeats a few of them does not
     lower: here it is over fakes, as in the paper.
