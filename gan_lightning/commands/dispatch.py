@@ -12,6 +12,7 @@ from typing import Any
 from jsonargparse import auto_cli
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from gan_lightning.commands.app import app
 from gan_lightning.commands.cli import GANCLI, Parser
 from gan_lightning.commands.configs import find_configs
 from gan_lightning.commands.data import check_data, prepare_data
@@ -38,6 +39,7 @@ FUNCTIONS: dict[str, Any] = {
     "export": (export, "Write a generator to a file that other programs run: ONNX, torch.export, safetensors."),
     "project": (project, "Find the latents whose images are nearest to given ones."),
     "translate": (translate, "Translate pictures by Pix2Pix or CycleGAN."),
+    "app": (app, "Try generators in the browser: gan-lightning app [RUN or CHECKPOINT]."),
     "prepare-data": (prepare_data, "Download and convert a data set."),
     "check-data": (check_data, "Look for missing and damaged files of a data set."),
 }
@@ -47,7 +49,7 @@ FLAGS = ("--overwrite", "--deep")
 """Options that may stand without a value."""
 LISTS = ("--compare", "--runs")
 """Options that take all values up to the next option."""
-BARE = {"report": "--runs"}
+BARE = {"report": "--runs", "app": "--places"}
 """The option that words right after the command belong to."""
 MENDED_BY_USER = (ValueError, TypeError, OSError, ImportError, MisconfigurationException)
 

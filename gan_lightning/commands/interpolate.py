@@ -74,7 +74,7 @@ def interpolate(
         write_pixels(tile(torch.stack(frames, 1).flatten(0, 1), len(frames)), path)
     else:
         film = [tile(frame).repeat_interleave(scale, 1).repeat_interleave(scale, 2) for frame in frames]
-        write_bytes((_gif if ending == ".gif" else _mp4)(film, fps), path)
+        write_bytes((to_gif if ending == ".gif" else _mp4)(film, fps), path)
     print(f"Wrote {len(frames)} steps of {num} images of {type(gan).__name__} to {path}.")
 
 
@@ -90,7 +90,8 @@ def _ending(path: Path) -> str:
     return ending
 
 
-def _gif(film: Sequence[Tensor], fps: int) -> bytes:
+def to_gif(film: Sequence[Tensor], fps: int) -> bytes:
+    """An endless film of pictures, (C, H, W) uint8."""
     pictures = [Image.fromarray(_rows(frame).numpy().squeeze()) for frame in film]
     buffer = io.BytesIO()
     pictures[0].save(

@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "write a generator to a file that other programs run",
     "project": "find the latents whose images are nearest to given ones",
     "translate": "translate pictures by Pix2Pix or CycleGAN",
+    "app": "try generators in the browser",
     "prepare-data": "download and convert a data set",
     "check-data": "look for missing and damaged files of a data set",
 }
