@@ -101,11 +101,14 @@ REMEDIES: dict[str, Callable[[str], Options]] = {
         "stabilizers": [R1(PENALTY[data]), R2(PENALTY[data])],
         "norm": "none",
     },
+    "rpgan_r1": lambda data: {"loss": RelativisticLoss(), "stabilizers": [R1(PENALTY[data])], "norm": "none"},
+    "no_norm": lambda data: {"norm": "none"},
     "diff_augment": lambda data: {"stabilizers": [DiffAugment()]},
 }
-"""What each adds to the plain GAN. Penalties, and norms of weights, need a D without batch norm."""
-WITHOUT: dict[str, set[str]] = {"ring": {"diff_augment"}, "grid": {"diff_augment"}, "stacked": set()}
-"""Remedies that make no sense for the data."""
+"""What each adds to the plain GAN. Penalties, and norms of weights, need a D without batch norm: ``no_norm`` is that."""
+OF_IMAGES = {"diff_augment", "no_norm", "rpgan_r1"}
+WITHOUT: dict[str, set[str]] = {"ring": OF_IMAGES, "grid": OF_IMAGES, "stacked": set()}
+"""Remedies that make no sense for the data, or, with ``rpgan_r1``, that images alone raised the question of."""
 
 
 class PointDiscriminator(MLPDiscriminator):
