@@ -105,7 +105,7 @@ REMEDIES: dict[str, Callable[[str], Options]] = {
     "no_norm": lambda data: {"norm": "none"},
     "diff_augment": lambda data: {"stabilizers": [DiffAugment()]},
 }
-"""What each adds to the plain GAN. Penalties, and norms of weights, need a D without batch norm: ``no_norm`` is that."""
+"""What each adds to the plain GAN. Penalties, and norms of weights, need a D without batch norm, as ``no_norm`` is."""
 OF_IMAGES = {"diff_augment", "no_norm", "rpgan_r1"}
 WITHOUT: dict[str, set[str]] = {"ring": OF_IMAGES, "grid": OF_IMAGES, "stacked": set()}
 """Remedies that make no sense for the data, or, with ``rpgan_r1``, that images alone raised the question of."""
