@@ -54,7 +54,8 @@ BARE: dict[str, Any] = {
 """Of a trainer that trains, and does nothing else."""
 WIDTH = 32
 """Of every network that has one."""
-PAPER = sorted(path.stem for path in (ROOT / "configs" / "model").glob("*.yaml"))
+TRANSLATORS = {name.lower() for name in gan_lightning.TRANSLATORS}
+PAPER = sorted(path.stem for path in (ROOT / "configs" / "model").glob("*.yaml") if path.stem not in TRANSLATORS)
 TUNED = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("mnist_*.yaml"))
 
 
