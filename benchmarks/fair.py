@@ -4,12 +4,13 @@
     python -m benchmarks.fair --data faces --only mnist_dcgan    # some of it
     python -m benchmarks.fair --table                            # print what there is
 
-The recipes are those of configs/experiment for MNIST. On MNIST, and on Fashion-MNIST where its files are below the root,
-the protocol is that of benchmarks/mnist.py, and its runs are gone on with: 5,000 updates of G. Faces are 5,000 drawings
-(tests/datamodules/drawn_faces.py) at 64 px, 1,000 updates of G; conditional GANs get fair hair and hats as classes,
-and the conditional ResNet, whose networks are written out for MNIST, is left out. Judged
-is the moving average of the last checkpoint, by 10,000 samples against the test images: the Fréchet distance of the data
-set, precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) and coverage (Naeem et al., 2020,
+The recipes are those of configs/experiment for MNIST. On MNIST, and on Fashion-MNIST where its files are below the
+root, the protocol is that of benchmarks/mnist.py, whose runs are gone on with: 5,000 updates of G. Faces are 5,000
+drawings (tests/datamodules/drawn_faces.py) at 64 px, with 1,000 updates of G; conditional GANs get hair and hats as
+classes, and the conditional ResNet, whose networks are written out for MNIST, is left out.
+
+Judged is the moving average of the last checkpoint, by 10,000 samples against the test images: the Fréchet distance of
+the data set, precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) and coverage (Naeem et al., 2020,
 arXiv:2002.09797). Minutes are of the processor, of a run that was made in one go. A result is one JSON file below
 benchmarks/results/fair.
 """
