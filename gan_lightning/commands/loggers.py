@@ -10,10 +10,12 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.utilities.logger import _flatten_dict
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lightning.arguments import arguments_of
+from gan_lightning.callbacks import LastCheckpoint
 
 RESERVED = re.compile(r"[^\w.-]")
 """Characters that are replaced in an id of W&B, which forbids some of them."""
@@ -41,11 +43,7 @@ def adapt_logger(logger: Namespace, run_directory: Path) -> None:
         options.save_dir = str(run_directory)
     if issubclass(kind, WandbLogger):
         _need("wandb", kind)
-        options.name = options.get("name") or run_directory.name
-        if not (options.get("version") or options.get("id")):
-            options.id = RESERVED.sub("-", run_directory.name)[:LONGEST_ID]
-        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            _check_login({**options.as_dict(), **(logger.get("dict_kwargs") or {})})
+        _adapt_wandb(logger, kind, run_directory.name)
     elif issubclass(kind, TensorBoardLogger):
         _need("tensorboard", kind)
         options.default_hp_metric = False
@@ -53,6 +51,41 @@ def adapt_logger(logger: Namespace, run_directory: Path) -> None:
             if options.version is None and options.name == arguments_of(kind)["name"].default:
                 options.name = options.version = ""
             logger.class_path = f"{__name__}.{RunTensorBoard.__name__}"
+
+
+def _adapt_wandb(logger: Namespace, kind: type, name: str) -> None:
+    options = logger.init_args
+    options.name = options.get("name") or name
+    if not (options.get("version") or options.get("id")):
+        options.id = RESERVED.sub("-", name)[:LONGEST_ID]
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        _check_login({**options.as_dict(), **(logger.get("dict_kwargs") or {})})
+    if kind is WandbLogger:
+        logger.class_path = f"{__name__}.{RunWandb.__name__}"
+
+
+class RunWandb(WandbLogger):
+    """W&B whose ``log_model`` keeps checkpoints as versions of one artifact, by the aliases "best" and "latest"."""
+
+    def _scan_and_log_checkpoints(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Send a checkpoint, unless it was sent; Lightning's calls the last one the best, too."""
+        path = Path(checkpoint_callback.best_model_path)
+        if not path.is_file() or self._logged_model_time.get(str(path)) == path.stat().st_mtime:
+            return
+        self._logged_model_time[str(path)] = path.stat().st_mtime
+        is_last = isinstance(checkpoint_callback, LastCheckpoint)
+        score = checkpoint_callback.best_model_score
+        facts = {} if is_last or score is None else {checkpoint_callback.monitor: float(score)}
+        artifact = import_module("wandb").Artifact(f"model-{self.experiment.id}", type="model", metadata=facts)
+        artifact.add_file(str(path), name="model.ckpt")
+        self.experiment.log_artifact(artifact, aliases=["latest" if is_last else "best"])
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Send checkpoints, the last one last: W&B itself calls the newest version the latest."""
+        in_order = sorted(self._checkpoint_callbacks.items(), key=lambda item: isinstance(item[1], LastCheckpoint))
+        self._checkpoint_callbacks = dict(in_order)
+        super().finalize(status)
 
 
 class RunTensorBoard(TensorBoardLogger):

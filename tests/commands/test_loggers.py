@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import pydoc
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from gan_lightning.base import AdversarialModule
-from gan_lightning.callbacks import LastCheckpoint
+from gan_lightning.callbacks import BestCheckpoint, LastCheckpoint
 from gan_lightning.commands.loggers import RunTensorBoard, adapt_logger
 from gan_lightning.engine.axis import log_at_updates
 from gan_lightning.engine.metrics_file import MetricsFile
@@ -103,6 +104,40 @@ def test_wandb_takes_up_the_run_of_the_directory(wandb: Any, tmp_path: Path) -> 
         assert (run.id, run.name) == ("a-1", "a:1")
         run.finish()
     assert len(list((tmp_path / "a:1" / "wandb").glob("offline-run-*-a-1"))) >= 1
+
+
+@pytest.mark.parametrize("log_model", [True, "all"])
+def test_wandb_keeps_the_best_and_the_last_checkpoint_by_name(
+    wandb: Any, tmp_path: Path, trainer: BuildTrainer, tiny_gan: Build, tiny_data: Any, log_model: Any
+) -> None:
+    logger = configured(WandbLogger, project="p", log_model=log_model)
+    adapt_logger(logger, tmp_path / "r")
+    run = built(logger)
+    sent: list[tuple[str, list[str]]] = []
+    run.experiment.log_artifact = lambda artifact, aliases: sent.append((artifact.name, aliases))
+    checkpoints = [LastCheckpoint(every_n_steps=1), BestCheckpoint("train/g_loss")]
+    fit = trainer(max_steps=4, logger=run, enable_checkpointing=True, callbacks=checkpoints, log_every_n_steps=1)
+    fit.fit(tiny_gan("DCGAN"), tiny_data)
+    run.experiment.finish()
+    assert {name for name, _ in sent} == {"model-r"}
+    aliases = [names[0] for _, names in sent]
+    if log_model is True:
+        assert aliases == ["best", "latest"]
+    else:  # each as it is saved
+        assert set(aliases) == {"best", "latest"}
+        assert aliases.count("latest") == 4
+
+
+def test_the_report_of_a_project_asks_for_what_runs_log() -> None:
+    pytest.importorskip("wandb_workspaces")
+    module = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "wandb_report.py"))
+    report = module["build"]("me", "p")
+    keys = [key for panel in report.blocks[3].panels for key in panel.y]
+    sources = "\n".join(path.read_text() for path in (Path(__file__).parents[2] / "gan_lightning").rglob("*.py"))
+    assert keys
+    for key in keys:
+        assert key.partition("/")[2].removeprefix("d_").removeprefix("g_") in sources
+    assert report.blocks[1].panels[0].media_keys == ["samples"]
 
 
 @pytest.mark.parametrize("mode", ["online", None])

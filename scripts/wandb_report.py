@@ -1,0 +1,57 @@
+"""Make the report of a Weights & Biases project: distances, both players, samples and speed of its runs.
+
+    pip install "gan-lightning[wandb]" && wandb login
+    python scripts/wandb_report.py --entity me --project gan-lightning
+
+Prints the address of the report, which follows the runs of the project, new ones included.
+"""
+
+import argparse
+from importlib import import_module
+from typing import Any
+
+STEP = "trainer/global_step"
+"""Updates of G: the axis of every curve."""
+CURVES = {
+    "The distance to held-out images (lower is better)": ["val/fid_mnist", "val/fid_patches", "val/fid"],
+    "Are samples good, are they diverse?": ["val/precision", "val/recall", "val/coverage"],
+    "What D says of reals and of fakes": ["train/d_x", "train/d_gz", "train/d_accuracy"],
+    "Losses": ["train/d_loss", "train/g_loss"],
+    "Sizes of gradients": ["train/d_gradient", "train/g_gradient"],
+    "Speed": ["train/images_per_second"],
+}
+"""Keys that runs log, by the title of their plot."""
+
+
+def build(entity: str, project: str) -> Any:
+    """The report, not saved yet."""
+    parts: Any = import_module("wandb_workspaces.reports.v2")
+    plots = [parts.LinePlot(title=title, x=STEP, y=keys) for title, keys in CURVES.items()]
+    runs = parts.Runset(entity=entity, project=project, name="Runs")
+    return parts.Report(
+        entity=entity,
+        project=project,
+        title="GANs",
+        description="Every run of the project, over updates of G.",
+        blocks=[
+            parts.H1("Samples"),
+            parts.PanelGrid(runsets=[runs], panels=[parts.MediaBrowser(media_keys=["samples"])]),
+            parts.H1("Curves"),
+            parts.PanelGrid(runsets=[runs], panels=plots),
+        ],
+    )
+
+
+def main() -> None:
+    """Parse the arguments and save the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entity", required=True, help="user or team")
+    parser.add_argument("--project", default="gan-lightning")
+    arguments = parser.parse_args()
+    report = build(arguments.entity, arguments.project)
+    report.save()
+    print(report.url)
+
+
+if __name__ == "__main__":
+    main()
