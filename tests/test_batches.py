@@ -157,11 +157,18 @@ class Shaped(nn.Module):
         return self.layer(images.flatten(1)).mean(1).reshape(-1, *[1] * len(self.shape)).expand(-1, *self.shape)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3,), (1, 2, 2)])
+@pytest.mark.parametrize("shape", [(1,), (3,), (2, 2, 2)])
 def test_logits_that_are_not_one_an_image_are_refused(tiny_gan: Any, trainer: BuildTrainer, shape: Any) -> None:
     gan = AdversarialModule(tiny_gan("GAN").generator, Shaped(*shape), NonSaturatingLoss(), latent_dim=12)
     with pytest.raises(ValueError, match=r"D gave logits of shape \(6, .* for 6 images; it must give one for each"):
         fit(gan, trainer, IMAGES)
+
+
+def test_a_map_of_logits_counts_as_its_mean(tiny_gan: Any) -> None:
+    gan = AdversarialModule(tiny_gan("GAN").generator, Shaped(1, 2, 3), NonSaturatingLoss(), latent_dim=12)
+    logits = gan.judge(IMAGES).logits
+    assert logits.shape == (len(IMAGES) * 6,)
+    torch.testing.assert_close(logits.view(len(IMAGES), 6).mean(1), gan.discriminator(IMAGES, None)[:, 0, 0, 0])
 
 
 def test_logits_in_a_row_of_several_an_image_are_refused(tiny_gan: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,13 +55,16 @@ def test_every_part_keeps_its_arguments_and_is_built_again(kind: type[Part]) -> 
 def test_every_network_is_a_part(name: str) -> None:
     kind = getattr(networks, name)
     assert issubclass(kind, Part)
-    shapes: dict[str, Any] = {"image_shape": (1, 8, 8), "in_features": 64, "num_classes": 3, "embedding_dim": 2}
+    side = 24 if name == "PatchDiscriminator" else 8
+    shapes: dict[str, Any] = {"image_shape": (1, side, side), "in_features": 64, "num_classes": 3, "embedding_dim": 2}
     shapes |= {
         "network": MLPDiscriminator(64, (4,)),
         "layer": nn.Identity(),
         "out_features": 4,
         "heads": {"classes": 3},
     }
+    shapes |= dict.fromkeys(["to_target", "to_source"], networks.UNetGenerator((1, 8, 8), 2))
+    shapes |= dict.fromkeys(["of_targets", "of_sources"], networks.PatchDiscriminator((1, 8, 8), 2, 1))
     needed = {n: shapes[n] for n, p in arguments_of(kind).items() if p.default is p.empty}
     if name == "WithMinibatchLayer":
         needed["layer"] = networks.MinibatchDiscriminationLayer(4, kernels=4)

@@ -1,5 +1,6 @@
 """``gan-lightning app``: what it offers and draws, and the page in Chromium, at a desktop's and a phone's width."""
 
+import gc
 import shutil
 import socket
 import sys
@@ -18,7 +19,15 @@ from gan_lightning.commands.app import IN_TURN, LOCAL, Studio, app, build_page, 
 from gan_lightning.pretrained import pretrained
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _leave_nothing_behind() -> Iterator[None]:
+    """Gradio and Playwright leave loops and sockets to the garbage collector, which would warn in another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

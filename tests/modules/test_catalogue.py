@@ -18,6 +18,7 @@ from gan_lightning.engine.optimizers import SGD, Adam
 from gan_lightning.losses import HingeLoss
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
+ALL = [*gan_lightning.__all__, *gan_lightning.TRANSLATORS]
 CATALOGUE = [getattr(gan_lightning, name) for name in gan_lightning.__all__]
 CONDITIONAL = [gan for gan in CATALOGUE if "num_classes" in arguments_of(gan)]
 UNCONDITIONAL = [gan for gan in CATALOGUE if gan not in CONDITIONAL]
@@ -52,11 +53,11 @@ def test_catalogue_is_unique_and_of_adversarial_modules():
 def test_every_file_of_the_modules_folder_holds_one_gan_of_the_catalogue():
     folder = Path(inspect.getsourcefile(gan_lightning.modules)).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    assert files == {snake_case(name) for name in gan_lightning.__all__}
+    assert files == {snake_case(name) for name in ALL}
 
 
 def test_every_model_config_is_of_a_gan_of_the_catalogue():
-    assert {path.stem for path in CONFIGS.iterdir()} == {snake_case(name) for name in gan_lightning.__all__}
+    assert {path.stem for path in CONFIGS.iterdir()} == {snake_case(name) for name in ALL}
 
 
 @every_gan
