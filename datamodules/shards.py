@@ -1,6 +1,7 @@
 """How shards of LitData are read: by splits, and in batches that are counted over a run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import blake2b
 from importlib import import_module
@@ -12,6 +13,9 @@ import torch
 
 from datamodules.decode import Pixels
 from datamodules.pixels import Batch, normalize
+
+ABSENT = {"404", "NoSuchKey", "NoSuchBucket"}
+"""What a store answers where there is nothing."""
 
 
 class Stream:
@@ -82,6 +86,28 @@ class CountedStream:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Does nothing."""
+
+
+@contextmanager
+def store_explained(place: str) -> Iterator[None]:
+    """Turn what a store's client raises into errors that say what to do.
+
+    Raises:
+        FileNotFoundError: There is nothing at that address.
+        ConnectionError: The store cannot be reached, or refuses.
+    """
+    errors = import_module("botocore.exceptions")  # LitData needs it
+    try:
+        yield
+    except errors.ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code"))
+        if code in ABSENT:
+            raise FileNotFoundError(f"There is nothing at {place}.") from error
+        raise ConnectionError(f"The store refuses {place}: {error}. Check address and credentials.") from error
+    except errors.BotoCoreError as error:
+        raise ConnectionError(
+            f"{place} cannot be read: {error}. Check the network, the address and the credentials."
+        ) from error
 
 
 def collate(samples: Sequence[tuple[Pixels, int]]) -> Batch:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -19,7 +20,7 @@ from datamodules.base import SPLITS_OF_STAGE, ImageDataModule, Split
 from datamodules.decode import decode_all
 from datamodules.image_files import SPLITS, ImageFilesDataModule
 from datamodules.report import DataCheck
-from datamodules.shards import CountedStream, Stream, import_litdata
+from datamodules.shards import CountedStream, Stream, import_litdata, store_explained
 
 SHARD_BYTES = "64MB"
 
@@ -186,7 +187,7 @@ class StreamingImageDataModule(ImageDataModule):
             return (self.folder / split / "index.json").is_file()
         try:
             return len(self._stream(split)) > 0
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return False
 
     def _stream(self, split: Split, **options: Any) -> Stream:
@@ -194,7 +195,8 @@ class StreamingImageDataModule(ImageDataModule):
         cache = {"cache_dir": self.cache_dir, "max_cache_size": self.max_cache_size}
         if self.folder is not None and not self._has(split):
             raise FileNotFoundError(f"There are no shards in {place} (no index.json): gan-lightning prepare-data.")
-        return Stream(import_litdata().StreamingDataset(place, **cache, **options), place)
+        with nullcontext() if self.folder is not None else store_explained(place):
+            return Stream(import_litdata().StreamingDataset(place, **cache, **options), place)
 
     def _check_first(self, stream: Stream) -> None:
         pixels, label = stream.dataset[0]

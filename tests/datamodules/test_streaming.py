@@ -1,7 +1,7 @@
 """Shards of LitData: what is written, what is read, resumed runs, several processes, and what goes wrong."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from PIL import Image
 
 from datamodules import ImageFolderDataModule, StreamingImageDataModule
 from datamodules.base import Split
+from datamodules.shards import store_explained
 from gan_lightning.base import AdversarialModule
 from gan_lightning.commands.main import main
 from gan_lightning.engine.strategies import GANDDPStrategy
@@ -227,3 +228,53 @@ def test_an_absent_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "litdata", None)
     with pytest.raises(ModuleNotFoundError, match=r"gan-lightning\[streaming\]"):
         streamed(tmp_path)
+
+
+@pytest.fixture
+def bucket(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The shards in a store that speaks S3, on this machine."""
+    server = pytest.importorskip("moto.server", reason="pip install 'moto[s3,server]'").ThreadedMotoServer(port=0)
+    boto3 = pytest.importorskip("boto3")
+    server.start()
+    host, port = server.get_host_and_port()
+    account = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**account, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
+        monkeypatch.setenv(name, value)
+    # LitData's faster client takes https alone.
+    monkeypatch.setattr("litdata.streaming.downloader._OBSTORE_AVAILABLE", False)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    for path in filter(Path.is_file, shards.rglob("*")):
+        client.upload_file(str(path), "bucket", f"folder/{path.relative_to(shards).as_posix()}")
+    yield "s3://bucket"
+    server.stop()
+
+
+def test_shards_in_a_store_give_the_batches_of_a_folder(bucket: str, shards: Path, tmp_path: Path) -> None:
+    options = {"image_shape": SHAPE, "num_classes": 2, "batch_size": 16}
+    remote = StreamingImageDataModule(f"{bucket}/folder", cache_dir=str(tmp_path / "cache"), **options)
+    remote.prepare_data()  # finds them
+    remote.setup("fit")
+    local = streamed(shards)
+    assert rows(remote.train_dataloader()) == rows(local.train_dataloader())
+    assert rows(remote.val_dataloader()) == rows(local.val_dataloader())
+    assert remote.fingerprint == local.fingerprint
+
+
+def test_an_address_without_shards_is_named(bucket: str, tmp_path: Path) -> None:
+    data = StreamingImageDataModule(f"{bucket}/nothing", cache_dir=str(tmp_path / "cache"), image_shape=SHAPE)
+    with pytest.raises(FileNotFoundError, match=r"no shards in s3://bucket/nothing/train"):
+        data.prepare_data()
+
+
+def test_what_a_store_says_is_explained() -> None:
+    errors = pytest.importorskip("botocore.exceptions")
+    denied = errors.ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+    absent = errors.ClientError({"Error": {"Code": "NoSuchBucket"}}, "HeadObject")
+    for error, kind, message in (
+        (errors.NoCredentialsError(), ConnectionError, "s3://b cannot be read: .*Check the network"),
+        (denied, ConnectionError, "The store refuses s3://b: .*credentials"),
+        (absent, FileNotFoundError, "There is nothing at s3://b"),
+    ):
+        with pytest.raises(kind, match=message), store_explained("s3://b"):
+            raise error
