@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +120,24 @@ def _run(command: str, options: list[str]) -> None:
     if command not in FUNCTIONS:
         GANCLI([command, *options])
         return
-    if threading.current_thread() is threading.main_thread():  # let what is half-written be removed
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     function, description = FUNCTIONS[command]
     prog = f"gan-lightning {command}"
-    status = auto_cli(
-        function, args=options, as_positional=False, parser_class=Parser, prog=prog, description=description
-    )
+    with _ended_by_sigterm():
+        status = auto_cli(
+            function, args=options, as_positional=False, parser_class=Parser, prog=prog, description=description
+        )
     if status:
         sys.exit(status)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise, so that what is half-written is removed; afterwards it does what it did before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,5 +1,6 @@
 """``gan-lightning translate``, after ``fit`` on folders: pictures in, pictures out, and what is refused."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,9 @@ def test_generate_says_what_to_do_instead(folders: Path, capsys: pytest.CaptureF
         run("generate", [f"--ckpt_path={checkpoint}", "--out=grid.png"])
     assert "gan-lightning translate" in capsys.readouterr().err
     assert not (folders / "grid.png").exists()
+
+
+def test_a_command_leaves_sigterm_as_it_was(folders: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run("generate", ["--ckpt_path=dcgan-mnist", "--num=1", "--out=grid.png"])
+    assert signal.getsignal(signal.SIGTERM) is before
