@@ -1,4 +1,4 @@
-"""Pictures to judge by: paths between latents, nearest real images, real beside generated, and training as a film."""
+"""Pictures to judge by: nearest real images, real beside generated, and training as a film."""
 
 import io
 from collections.abc import Sequence
@@ -14,65 +14,6 @@ from gan_lightning.metrics.neighbours import squared_distances
 GAP = 6
 """Pixels between the parts of a sheet."""
 WHITE = 255
-
-
-def lerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points of the straight line between latents, both ends among them.
-
-    Args:
-        start: (N, D).
-        end: (N, D).
-        steps: Points, at least 2.
-
-    Returns:
-        (N, steps, D).
-
-    Raises:
-        ValueError: If the shapes differ, or there are fewer points.
-
-    Example:
-        >>> lerp(torch.tensor([[0.0, 0.0]]), torch.tensor([[2.0, 4.0]]), 3)
-        tensor([[[0., 0.],
-                 [1., 2.],
-                 [2., 4.]]])
-    """
-    shares = _shares(start, end, steps)
-    return torch.lerp(start[:, None], end[:, None], shares)
-
-
-def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points of the arc between latents (Shoemake, 1985; for GANs: White, 2016, arXiv:1609.04468, section 2.1).
-
-    Normal latents have nearly one length, √D, and those in the middle of a straight line are shorter than any that G
-    was trained on. Lengths are interpolated, too. Where there is no arc, between opposite latents or from 0, it is the
-    line.
-
-    Args:
-        start, end, steps: As :func:`lerp` takes them.
-
-    Returns:
-        (N, steps, D).
-
-    Raises:
-        ValueError: As :func:`lerp`.
-    """
-    shares = _shares(start, end, steps)
-    length, other = (side.norm(dim=1)[:, None, None] for side in (start, end))
-    first, last = start[:, None] / length.clamp(min=1e-12), end[:, None] / other.clamp(min=1e-12)
-    angle = (first * last).sum(2, keepdim=True).clamp(-1, 1).acos()
-    sine = angle.sin()
-    arc = (((1 - shares) * angle).sin() * first + (shares * angle).sin() * last) / sine.clamp(min=1e-12)
-    has_arc = (sine > 1e-4) & (torch.minimum(length, other) > 0)
-    return torch.where(has_arc, arc * torch.lerp(length, other, shares), lerp(start, end, steps))
-
-
-def _shares(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Of the way, (1, steps, 1)."""
-    if start.shape != end.shape or start.ndim != 2:
-        raise ValueError(f"Both ends must be latents (N, D), got {tuple(start.shape)} and {tuple(end.shape)}.")
-    if steps < 2:
-        raise ValueError(f"A path has at least 2 steps, its ends; got {steps}.")
-    return torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).view(1, -1, 1)
 
 
 def nearest(samples: Tensor, images: Tensor, count: int = 5) -> Tensor:

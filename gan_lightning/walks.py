@@ -13,8 +13,8 @@ from gan_lightning.precision import at_least_fp32
 
 Curve = Literal["slerp", "lerp"]
 Space = Literal["z", "w"]
-SMALLEST_ANGLE = 1e-3
-"""Below it, in radians, an arc is a line."""
+SMALLEST_SINE = 1e-3
+"""Of an angle; below it there is a line for an arc: between equal latents, between opposite ones, and from 0."""
 
 
 def slerp(start: Tensor, end: Tensor, t: float) -> Tensor:
@@ -27,7 +27,7 @@ def slerp(start: Tensor, end: Tensor, t: float) -> Tensor:
     cosine = (start * end).sum(1, keepdim=True) / (start.norm(dim=1, keepdim=True) * end.norm(dim=1, keepdim=True))
     angle = cosine.clamp(-1, 1).acos()
     arc = (((1 - t) * angle).sin() * start + (t * angle).sin() * end) / angle.sin()
-    return torch.where(angle < SMALLEST_ANGLE, start.lerp(end, t), arc)
+    return torch.where(angle.sin() > SMALLEST_SINE, arc, start.lerp(end, t))
 
 
 def walk(

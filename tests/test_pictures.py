@@ -1,6 +1,5 @@
-"""Paths between latents, nearest images and sheets, by closed forms."""
+"""Nearest images and sheets, by closed forms."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -8,43 +7,7 @@ import torch
 from PIL import Image
 
 from gan_lightning.images import write_pixels
-from gan_lightning.pictures import GAP, beside, lerp, nearest, neighbour_sheet, slerp, write_film
-
-
-@pytest.mark.parametrize("path", [lerp, slerp])
-def test_ends_are_exact(path) -> None:
-    start, end = torch.randn(2, 3, 7, dtype=torch.float64).unbind()
-    found = path(start, end, 5)
-    assert found.shape == (3, 5, 7)
-    torch.testing.assert_close(found[:, 0], start, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(found[:, -1], end, rtol=1e-12, atol=1e-12)
-
-
-def test_slerp_goes_along_the_circle_at_a_constant_speed() -> None:
-    start, end = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-    angles = torch.arange(4) * math.pi / 6
-    expected = 2 * torch.stack([angles.cos(), angles.sin()], dim=1)
-    torch.testing.assert_close(slerp(start, end, 4)[0], expected)
-
-
-def test_slerp_keeps_the_length_of_ends_of_one_length_and_lerp_does_not() -> None:
-    start, end = torch.nn.functional.normalize(torch.randn(2, 9, 50), dim=2).unbind()
-    torch.testing.assert_close(slerp(start, end, 7).norm(dim=2), torch.ones(9, 7))
-    assert (lerp(start, end, 3)[:, 1].norm(dim=1) < 0.9).all()
-
-
-@pytest.mark.parametrize("factor", [1.0, -1.0, 0.0, 3.0])
-def test_slerp_without_an_arc_is_the_line(factor: float) -> None:
-    start = torch.randn(4, 6, dtype=torch.float64)
-    torch.testing.assert_close(slerp(start, factor * start, 5), lerp(start, factor * start, 5))
-
-
-@pytest.mark.parametrize("path", [lerp, slerp])
-def test_ends_that_do_not_fit_and_paths_without_ends_are_refused(path) -> None:
-    with pytest.raises(ValueError, match=r"latents \(N, D\), got \(2, 3\) and \(2, 4\)"):
-        path(torch.zeros(2, 3), torch.zeros(2, 4), 3)
-    with pytest.raises(ValueError, match="at least 2 steps"):
-        path(torch.zeros(2, 3), torch.zeros(2, 3), 1)
+from gan_lightning.pictures import GAP, beside, nearest, neighbour_sheet, write_film
 
 
 def test_nearest_images_come_in_order() -> None:

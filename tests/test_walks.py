@@ -32,6 +32,12 @@ def test_an_arc_between_equal_latents_is_where_they_are() -> None:
     torch.testing.assert_close(slerp(start, start.clone(), 0.3), start)
 
 
+def test_where_there_is_no_arc_there_is_a_line() -> None:
+    start = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    end = torch.tensor([[-3.0, -4.0], [1.0, 2.0]])
+    torch.testing.assert_close(slerp(start, end, 0.25), start.lerp(end, 0.25))
+
+
 def test_points_are_the_samples_of_their_seeds_and_classes(tiny_gan: Build, gan_name: str) -> None:
     gan = tiny_gan(gan_name).eval()
     labels = [1, 0] if gan.num_classes else None
