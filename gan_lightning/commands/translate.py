@@ -43,6 +43,10 @@ def translate(
     paths = find_pictures(place)
     if folder.resolve() in {path.resolve().parent for path in paths}:
         raise ValueError(f"out is '{out}', the folder of the pictures: choose another one.")
+    if len({path.stem for path in paths}) < len(paths):
+        raise ValueError(
+            f"Pictures in '{images}' differ in endings alone, and would overwrite each other: rename them."
+        )
     if model is not None:
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))

@@ -59,6 +59,9 @@ def test_what_cannot_be_done_is_explained(folders: Path) -> None:
         translate("dcgan-mnist", "nowhere", "out")
     with pytest.raises(ValueError, match="the folder of the pictures"):
         translate("dcgan-mnist", "sources", "sources")
+    Image.open("sources/3.png").save("sources/3.jpg")
+    with pytest.raises(ValueError, match="would overwrite each other"):
+        translate("dcgan-mnist", "sources", "out")
     assert not (folders / "out").exists()
 
 
