@@ -10,23 +10,19 @@ import argparse
 from importlib import import_module
 from typing import Any
 
+from gan_lightning.panels import PANELS, Panel
+
 STEP = "trainer/global_step"
 """Updates of G: the axis of every curve."""
-CURVES = {
-    "The distance to held-out images (lower is better)": ["val/fid_mnist", "val/fid_patches", "val/fid"],
-    "Are samples good, are they diverse?": ["val/precision", "val/recall", "val/coverage"],
-    "What D says of reals and of fakes": ["train/d_x", "train/d_gz", "train/d_accuracy"],
-    "Losses": ["train/d_loss", "train/g_loss"],
-    "Sizes of gradients": ["train/d_gradient", "train/g_gradient"],
-    "Speed": ["train/images_per_second"],
-}
-"""Keys that runs log, by the title of their plot."""
+SPEED = Panel("Speed", ("train/images_per_second",))
 
 
 def build(entity: str, project: str) -> Any:
     """The report, not saved yet."""
     parts: Any = import_module("wandb_workspaces.reports.v2")
-    plots = [parts.LinePlot(title=title, x=STEP, y=keys) for title, keys in CURVES.items()]
+    plots = [
+        parts.LinePlot(title=panel.title, x=STEP, y=[*panel.keys], log_y=panel.is_log) for panel in (*PANELS, SPEED)
+    ]
     runs = parts.Runset(entity=entity, project=project, name="Runs")
     return parts.Report(
         entity=entity,

@@ -74,9 +74,10 @@ ALLOWED = {
         *(f"gan_lightning.{part}" for part in ("findings", "images", "report", "version")),
     },
     "gan_lightning.findings": set(),
+    "gan_lightning.panels": set(),
     "gan_lightning.report": {
         *("yaml", "jinja2", "markupsafe", "PIL"),
-        *(f"gan_lightning.{part}" for part in ("findings", "metrics")),
+        *(f"gan_lightning.{part}" for part in ("findings", "metrics", "panels")),
     },
     "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
     "gan_lightning.hub": {

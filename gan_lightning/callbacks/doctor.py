@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -38,9 +38,10 @@ class DivergedError(ValueError):
 class Doctor(Callback):
     """Looks at every step that logs, and at samples of every validation, and says what looks wrong.
 
-    Findings go to the log, to ``findings.jsonl`` in the run directory, to the summary of the command, and as alerts to
-    W&B; each once, and again after it was gone. A run whose weights are not finite ends. Training is not changed: what
-    is looked at is there already, and samples have random numbers of their own. docs/doctor.md explains the findings.
+    Findings go to the log, to ``findings.jsonl`` in the run directory, to the summary of the command, as alerts to W&B,
+    and as texts to TensorBoard; each once, and again after it was gone. A run whose weights are not finite ends.
+    Training is not changed: what is looked at is there already, and samples have random numbers of their own.
+    docs/doctor.md explains the findings.
 
     Args:
         num_samples: Drawn at each validation, by which a collapse and copies are seen; 0 for none.
@@ -178,8 +179,7 @@ class Doctor(Callback):
             rank_zero_warn(f"Doctor, step {trainer.global_step}: {now[name]}")
             _write(trainer, {"step": trainer.global_step, **dataclasses.asdict(now[name])})
             for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.experiment.alert(title=name, text=str(now[name]))
+                _alert(logger, now[name], trainer.global_step)
         self.findings |= now
         self._kinds[kind] = set(now)
 
@@ -226,6 +226,13 @@ def _check_weights(trainer: Trainer, module: LightningModule, readings: dict[str
         f"{broken[0]}. The checkpoints from before are kept: go back to one (--ckpt_path last) with a lower "
         "--model.lr, clip_norm of the optimizers, or with --trainer.precision 32-true."
     )
+
+
+def _alert(logger: Logger, finding: Finding, step: int) -> None:
+    if isinstance(logger, WandbLogger):
+        logger.experiment.alert(title=finding.name, text=str(finding))
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_text(f"doctor/{finding.name}", str(finding), step)
 
 
 def _still_open(path: Path) -> set[str]:

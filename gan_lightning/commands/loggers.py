@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gan_lightning.arguments import arguments_of
 from gan_lightning.callbacks import LastCheckpoint
+from gan_lightning.panels import PANELS
 
 RESERVED = re.compile(r"[^\w.-]")
 """Characters that are replaced in an id of W&B, which forbids some of them."""
@@ -89,7 +90,10 @@ class RunWandb(WandbLogger):
 
 
 class RunTensorBoard(TensorBoardLogger):
-    """TensorBoard with the configuration; of a resumed run, it hides what was logged after the checkpoint was saved."""
+    """TensorBoard with the configuration, and with the panels of the report under "Custom Scalars".
+
+    Of a resumed run, it hides what was logged after the checkpoint was saved.
+    """
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, metrics: dict[str, Any] | None = None, step: int | None = None) -> None:
@@ -101,6 +105,8 @@ class RunTensorBoard(TensorBoardLogger):
             step: Of the figures.
         """
         super().log_hyperparams(params, metrics, step)
+        panels = {panel.title: ["Multiline", [f"^{key}$" for key in panel.keys]] for panel in PANELS}
+        self.experiment.add_custom_scalars({"gan_lightning": panels})
         if not metrics:
             hparams: Any = import_module("torch.utils.tensorboard.summary").hparams
             writer = self.experiment._get_file_writer()

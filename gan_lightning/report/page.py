@@ -8,13 +8,14 @@ import math
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, Template
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from gan_lightning.metrics.scores import ARROWS
+from gan_lightning.panels import PANELS
 from gan_lightning.report.charts import library
 from gan_lightning.report.run import Curve, Run
 from gan_lightning.report.verdict import Verdict, reproduce, scores, verdict
@@ -28,23 +29,6 @@ LARGE = 200_000
 HIDDEN = {"run_name", "save_dir", "default_root_dir", "cache_dir", "id"}
 """Options that differ between any two runs."""
 
-
-class Panel(NamedTuple):
-    """Curves that share their axes: a title, their keys without "train/" or "val/", and whether values are ratios."""
-
-    title: str
-    keys: tuple[str, ...]
-    is_log: bool = False
-
-
-PANELS = (
-    Panel("Distance to the data", ("fid", "fid_mnist", "fid_patches"), is_log=True),
-    Panel("Precision, recall, density, coverage", ("precision", "recall", "density", "coverage")),
-    Panel("Losses", ("d_loss", "g_loss")),
-    Panel("What D says of real and of generated images", ("d_x", "d_gz")),
-    Panel("Share of images that D is right about", ("d_accuracy",)),
-    Panel("Gradients, root mean square", ("d_gradient", "g_gradient"), is_log=True),
-)
 NOT_SHOWN = {"images_seen"}
 
 
@@ -164,7 +148,7 @@ def _panels(runs: Sequence[Run]) -> list[dict[str, Any]]:
     panels = [
         {
             "title": panel.title,
-            "keys": [key for name in panel.keys for key in by_name.pop(name, [])],
+            "keys": [key for drawn in panel.keys for key in by_name.pop(drawn.partition("/")[2], [])],
             "log": panel.is_log,
         }
         for panel in PANELS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor, nn
 
 from gan_lightning.base import AdversarialModule
@@ -204,6 +204,20 @@ def test_a_finding_is_written_once_and_when_it_is_gone(trainer: Any, tmp_path: P
     told = {"step": 0, "name": "a name", "diagnosis": "It is so.", "advice": "Do this."}
     assert lines == [told, {"name": "a name", "cleared_at": 0}, told]
     assert own.findings == {"a name": finding}
+
+
+def test_tensorboard_gets_findings_as_texts(trainer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit = trainer(max_steps=1)
+    fit.loggers = [TensorBoardLogger(str(tmp_path), name="", version="")]
+    with pytest.warns(UserWarning, match="Doctor, step 0"):
+        Doctor()._take(fit, "some", [doctor.Finding("D wins", "It is so.", "Do this.")])
+    fit.loggers[0].finalize("success")
+    events = EventAccumulator(str(tmp_path)).Reload()
+    (event,) = events.Tensors("doctor/D wins/text_summary")
+    assert (event.step, event.tensor_proto.string_val[0]) == (0, b"It is so. Do this.")
 
 
 def test_a_folder_that_cannot_be_written_to_costs_a_warning(trainer: Any, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gan_lightning.callbacks import LastCheckpoint, SampleGrid
 from gan_lightning.commands.cli import GANCLI
 from gan_lightning.commands.main import main
 from gan_lightning.engine.checkpoints import read_checkpoint
+from gan_lightning.panels import PANELS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
@@ -380,7 +381,13 @@ def test_tensorboard_gets_metrics_and_images(command: Command, tmp_path: Path) -
     events = EventAccumulator(str(tmp_path / "runs" / "t")).Reload()
     assert [event.step for event in events.Scalars("train/g_loss")] == [1, 2, 3]
     assert [event.step for event in events.Images("samples")] == [3]
-    assert {"train/d_x", "val/fid_mnist"} <= set(events.Tags()["scalars"])
+    shown = set(events.Tags()["scalars"])
+    other_features = {"val/fid", "val/fid_patches"}
+    assert {key for panel in PANELS for key in panel.keys} - other_features <= shown
+    layout = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
+    for panel in PANELS:
+        assert panel.title.encode() in layout
+        assert all(f"^{key}$".encode() in layout for key in panel.keys)
 
 
 def test_early_stopping_is_a_config_away(command: Command, tmp_path: Path) -> None:
