@@ -128,8 +128,8 @@ class ImageFilesDataModule(ImageDataModule):
         problems = ". ".join(filter(None, [self.listing.missing, self.listing.unknown, fault]))
         if problems and not self.skips_errors:
             raise ValueError(
-                f"{problems}. Add what is missing and remove what does not belong, or set on_error to skip, which uses "
-                "the other images."
+                f"{problems}. Add what is missing and remove what does not belong, or set on_error to skip "
+                "(--data.on_error skip), which uses the other images."
             )
         if problems:
             rank_zero_warn(f"{problems}. The other images are used.")

@@ -194,7 +194,8 @@ class PixelCache:
     def _refuse(self, name: str, reason: str) -> None:
         raise ValueError(
             f"{self.source.path / name} (image {self.names.index(name)} of {len(self.names)}) {reason}. Replace it, or "
-            "set on_error to skip, which leaves such images out. check(deep=True) lists them all."
+            "set on_error to skip (--data.on_error skip), which leaves such images out. check(deep=True) lists "
+            "them all."
         )
 
     def _check_disk(self, folder: Path) -> None:

@@ -30,6 +30,7 @@ ALLOWED = {
     },
     "gan_lightning.images": {"torch", "PIL"},
     "gan_lightning.batches": {"torch", "gan_lightning.images"},
+    "gan_lightning.notebook": {"torch", "matplotlib", "gan_lightning.images"},
     "gan_lightning.pretrained": {
         *("torch", "safetensors"),
         *(f"gan_lightning.{part}" for part in ("base", "engine", "parts")),

@@ -11,6 +11,7 @@ from gan_lightning.callbacks.rank_check import RankCheck
 from gan_lightning.callbacks.report import Report
 from gan_lightning.callbacks.sample_grid import SampleGrid
 from gan_lightning.callbacks.throughput import Throughput
+from gan_lightning.callbacks.validation_spacing import ValidationSpacing
 
 __all__ = [
     "BestCheckpoint",
@@ -25,4 +26,5 @@ __all__ = [
     "Report",
     "SampleGrid",
     "Throughput",
+    "ValidationSpacing",
 ]

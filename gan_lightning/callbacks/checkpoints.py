@@ -74,7 +74,7 @@ class LastCheckpoint(_RunCheckpoint):
     begin, or that is resumed and fails before its first step, nor one whose weights are not finite.
 
     Args:
-        every_n_steps: Updates of G from one to the next; by default it is written after each epoch.
+        every_n_steps: Updates of G from one to the next; by default it is written after each epoch that is validated.
     """
 
     def __init__(self, every_n_steps: int | None = None) -> None:

@@ -16,6 +16,7 @@ from gan_lightning.callbacks import (
     Report,
     SampleGrid,
     Throughput,
+    ValidationSpacing,
 )
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -26,6 +27,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
 }
 CALLBACKS: dict[str, type[Callback]] = {
+    "validation": ValidationSpacing,
     "evaluation": Evaluation,
     "doctor": Doctor,
     "samples": SampleGrid,
