@@ -15,10 +15,9 @@ A result is one JSON file below benchmarks/results/collapse.
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from benchmarks.mnist import BARE, device, git_commit
+from benchmarks.mnist import BARE, device, git_commit, spread
 from datamodules import GridDataModule, RingDataModule, StackedMNISTDataModule
 from datamodules.points import PointDataModule
 from gan_lightning.base import AdversarialModule
@@ -206,21 +205,19 @@ def results(data: str) -> list[dict[str, Any]]:
 
 def table(data: str) -> str:
     """Means and standard deviations over the seeds, as Markdown, in the order of the remedies."""
-    names = ["modes", "high_quality", "kl"] if data != "stacked" else ["modes", "kl"]
-    lines = [f"| {data} | {' | '.join(names)} | seconds | seeds |", "| --- " * (len(names) + 3) + "|"]
+    names = ["modes", "high_quality", "kl", "seconds"] if data != "stacked" else ["modes", "kl"]
+    lines = [f"| {data} | {' | '.join(names)} | seeds |", "| --- " * (len(names) + 2) + "|"]
     for remedy in REMEDIES:
         runs = [result for result in results(data) if result["remedy"] == remedy]
         if runs:
-            cells = [spread([result[name] for result in runs]) for name in [*names, "seconds"]]
+            cells = [cell([result[name] for result in runs]) for name in names]
             lines.append(f"| {remedy} | {' | '.join(cells)} | {len(runs)} |")
     return "\n".join(lines)
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation."""
-    digits = 0 if max(values) >= 100 else 1 if max(values) >= 10 else 2
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
+def cell(values: list[float]) -> str:
+    """Mean and deviation, by as many digits as their size needs."""
+    return spread(values, 0 if max(values) >= 100 else 1 if max(values) >= 10 else 2)
 
 
 def draw(data: str, panel: int = 110, label: int = 170) -> Image.Image:

@@ -65,7 +65,7 @@ def file_of(row: str) -> Path:
 
 def run(row: str, root: str, runs: str) -> dict[str, Any]:
     """Train, and read what was logged."""
-    size = ["--data.batch_size=64", "--trainer.max_steps=1000", "--trainer.max_epochs=-1"]
+    size = ["--data.batch_size=64", "--trainer.max_steps=1000"]
     checks = ["--trainer.val_check_interval=500", "--trainer.check_val_every_n_epoch=null"]
     place = [f"--data.root={root}", f"--trainer.default_root_dir={runs}", "--trainer.accelerator=cpu"]
     quiet = ["--trainer.enable_progress_bar=false", "--seed_everything=0"]

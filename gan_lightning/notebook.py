@@ -12,8 +12,8 @@ except ModuleNotFoundError as error:
 
 __all__ = ["plt", "show"]
 
-INCH = 60
-"""Pixels of an image to an inch of the picture."""
+INCH = 50
+"""Pixels to an inch: one of an image is one of the picture."""
 
 
 def show(images: Tensor, columns: int | None = None) -> None:
@@ -27,7 +27,7 @@ def show(images: Tensor, columns: int | None = None) -> None:
         ValueError: If there is no image, or no column.
     """
     sheet = tile(images if images.dtype == torch.uint8 else to_uint8(images), columns)
-    plt.figure(figsize=(sheet.shape[2] / INCH, sheet.shape[1] / INCH), dpi=50)
-    plt.imshow(sheet.permute(1, 2, 0).squeeze().numpy(force=True), cmap="gray", vmin=0, vmax=255)
-    plt.axis("off")
+    axes = plt.figure(figsize=(sheet.shape[2] / INCH, sheet.shape[1] / INCH), dpi=INCH).add_axes((0, 0, 1, 1))
+    axes.imshow(sheet.permute(1, 2, 0).squeeze().numpy(force=True), cmap="gray", vmin=0, vmax=255)
+    axes.axis("off")
     plt.show()

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "faces.png"
 DRAWING = ROOT / "tests" / "datamodules" / "drawn_faces.py"
 FALLING = [f"--model.{player}_optimizer.lr_schedule=linear" for player in ("generator", "discriminator")]
-TRAINING = ["--trainer.max_steps=4000", "--trainer.max_epochs=-1", "--last.every_n_steps=250"]
+TRAINING = ["--trainer.max_steps=4000", "--last.every_n_steps=250"]
 AUGMENTED = ["--model.stabilizers=[{class_path: DiffAugment}]"]
 """5,000 images are few: without it D soon tells the backgrounds, which are noise, from G's, and G learns no more."""
 DCGAN = ["--model.width=16", "--model.lr=5e-4", "--model.betas=[0.5, 0.99]"]

@@ -18,7 +18,7 @@ from scripts.draw_pairs import draw
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "translation.png"
-SMALL = ["--data.image_size=64", "--data.batch_size=4", "--trainer.max_epochs=-1", "--last.every_n_steps=250"]
+SMALL = ["--data.image_size=64", "--data.batch_size=4", "--last.every_n_steps=250"]
 EXPERIMENTS = {
     "pix2pix": ("pairs", ("edges", "faces"), ["--model.width=32", "--trainer.max_steps=6000"]),
     "cyclegan": ("unpaired", ("day", "night"), ["--model.width=16", "--trainer.max_steps=4000"]),

@@ -41,11 +41,13 @@ LINKED = ("image_shape", "num_classes")
 class Parser(LightningArgumentParser):
     """Answers bad input with one message instead of the whole usage."""
 
+    of_function = False
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """End the program; the parsers of nested classes raise, for this one to report."""
         if not self.exit_on_error:
             super().error(message, ex)
-        fail(message)
+        fail(message, [action.dest for action in self._actions[1:]] if self.of_function else None)
 
 
 class GANCLI(LightningCLI):
@@ -245,13 +247,22 @@ class GANCLI(LightningCLI):
         doctor: Doctor = self._get(self.config_init, "doctor")
         report = self.evaluation.report or f"not evaluated: {NOT_EVALUATED}"
         lines = [
-            f"\nTrained for {self.trainer.global_step} updates of G on {int(self.model.images_seen)} real images.",
+            f"\nTrained for {self.trainer.global_step} updates of G on {int(self.model.images_seen)} real images"
+            f"{self._end()}.",
             *(f"  {name:<16} {path}" for name, path in places.items() if path.exists()),
             f"  {'best checkpoint':<16} {self._best_checkpoint()}",
             f"  {report}",
             *(f"  Note: {line}" for line in doctor.findings.values()),
         ]
         print("\n".join(lines))
+
+    def _end(self) -> str:
+        """Which limit ended the training, if one did."""
+        reached = {"max_steps": self.trainer.global_step, "max_epochs": self.trainer.current_epoch}
+        limits = [
+            f"--trainer.{name} {value}" for name, value in reached.items() if getattr(self.trainer, name) == value
+        ]
+        return f", until {limits[0]}" if limits else ""
 
     @rank_zero_only
     def after_test(self) -> None:

@@ -56,6 +56,12 @@ BARE = {"report": "--runs", "app": "--places"}
 MENDED_BY_USER = (ValueError, TypeError, OSError, ImportError, MisconfigurationException)
 
 
+class FunctionParser(Parser):
+    """Of a command that is a function."""
+
+    of_function = True
+
+
 def run(command: str, options: list[str]) -> None:
     """Run a command.
 
@@ -124,7 +130,7 @@ def _run(command: str, options: list[str]) -> None:
     prog = f"gan-lightning {command}"
     with _ended_by_sigterm():
         status = auto_cli(
-            function, args=options, as_positional=False, parser_class=Parser, prog=prog, description=description
+            function, args=options, as_positional=False, parser_class=FunctionParser, prog=prog, description=description
         )
     if status:
         sys.exit(status)

@@ -81,15 +81,16 @@ class Problem(NamedTuple):
     legal: Sequence[str]
 
 
-def explain(message: str) -> str:
+def explain(message: str, options: Sequence[str] | None = None) -> str:
     """Shorten an error message of jsonargparse or Lightning, and name legal values and cures where it does not.
 
     Args:
         message: What one of them says, or any other message, which is kept.
+        options: Those of the command; None for those of a training.
     """
     for pattern, say in RULES:
         if found := re.search(pattern, message, re.DOTALL):
-            return say(found)
+            return _unknown_option(found, options) if say is _unknown_option else say(found)
     shorter = _without_noise(message)
     return translate(message) or (with_options(shorter) if "`" in message else shorter)
 
@@ -124,11 +125,12 @@ def _missing(found: re.Match[str]) -> str:
     return " ".join([f"Missing: {', '.join(f'--{name}' for name in names)}.", *choices])
 
 
-def _unknown_option(found: re.Match[str]) -> str:
+def _unknown_option(found: re.Match[str], options: Sequence[str] | None = None) -> str:
     section, _, name = re.split(r"[ =]", found[1].lstrip("-"))[0].rpartition(".")
-    is_known = section in SECTIONS
-    legal = list(arguments_of(SECTIONS[section])) if is_known else TOP
-    close = difflib.get_close_matches(name if is_known or not section else section, legal, n=1)
+    is_known = options is None and section in SECTIONS
+    legal = options or (list(arguments_of(SECTIONS[section])) if is_known else TOP)
+    word = section if options is None and section and not is_known else name
+    close = difflib.get_close_matches(word, legal, n=1, cutoff=0.4 if options else 0.6)  # of few
     meant = "".join(f"Did you mean --{f'{section}.' * is_known}{match}? " for match in close)
     return f"There is no option '{found[1]}'. {meant}--help and --print_config show those that there are."
 
@@ -269,7 +271,7 @@ def _choices(word: str, legal: Sequence[str]) -> str:
     return "".join(f"Did you mean {match}? " for match in close) + listed
 
 
-def fail(message: str) -> NoReturn:
-    """End the program with status 2 and one message."""
-    print(f"gan-lightning: error: {explain(message)}\n(GAN_LIGHTNING_DEBUG=1 shows where.)", file=sys.stderr)
+def fail(message: str, options: Sequence[str] | None = None) -> NoReturn:
+    """End the program with status 2 and one message, see :func:`explain`."""
+    print(f"gan-lightning: error: {explain(message, options)}\n(GAN_LIGHTNING_DEBUG=1 shows where.)", file=sys.stderr)
     sys.exit(2)

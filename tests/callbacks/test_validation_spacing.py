@@ -55,18 +55,20 @@ def fit(tiny_gan: Any, trainer: Any, tiny_data: Any) -> Fit:
     [
         (5, {"max_epochs": 7}, [6, 12, 15, 21]),
         (5, {"max_epochs": 6}, [6, 12, 15, 18]),
-        (5, {"max_steps": 20}, [6, 12, 15, 18]),
+        (5, {"max_steps": 20}, [6, 12, 15, 20]),
+        (100, {"max_steps": 1}, [1]),
         (5, {"max_steps": 21}, [6, 12, 15, 21]),
         (100, {"max_epochs": 4}, [12]),
         (3, {"max_epochs": 3}, [3, 6, 9]),
         (1, {"max_epochs": 3}, [3, 6, 9]),
         (0, {"max_epochs": 3}, [3, 6, 9]),
+        (0, {"max_steps": 8}, [3, 6, 8]),
         (100, {"max_epochs": 3, "val_check_interval": 2}, [2, 5, 8]),
         (100, {"max_epochs": 4, "check_val_every_n_epoch": 2}, [6, 12]),
         (100, {"max_steps": 9, "val_check_interval": 4, "check_val_every_n_epoch": None}, [4, 8]),
     ],
 )
-def test_validations_are_apart_and_the_last_epoch_has_one(
+def test_validations_are_apart_and_the_end_has_one(
     fit: Fit, min_steps: int, options: dict[str, Any], expected: list[int]
 ) -> None:
     assert fit(ValidationSpacing(min_steps), **options) == expected
@@ -79,6 +81,21 @@ def test_a_resumed_run_validates_where_one_that_never_stopped_does(fit: Fit, tmp
     assert read_checkpoint(last)["global_step"] == stop_at
     after = fit(ValidationSpacing(5), ckpt_path=last, max_epochs=7)
     assert sorted({*before, *after}) == [6, 12, 15, 21]
+
+
+@pytest.mark.parametrize("end", [3, 4, 8])
+def test_a_run_goes_on_exactly_after_a_validation_in_the_middle_of_an_epoch(
+    fit: Fit, tmp_path: Path, identical: Callable[[Any, Any], bool], end: int
+) -> None:
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    fit(ValidationSpacing(5), max_steps=13)
+    whole = read_checkpoint(last)
+    fit(ValidationSpacing(5), max_steps=end)
+    assert read_checkpoint(last)["global_step"] == end
+    assert fit(ValidationSpacing(5), ckpt_path=last, max_steps=13)[-1] == 13
+    parts = read_checkpoint(last)
+    for part in ("state_dict", "optimizer_states"):
+        assert identical(whole[part], parts[part])
 
 
 def test_the_last_checkpoint_is_written_where_there_is_a_validation(

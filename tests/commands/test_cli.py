@@ -98,7 +98,7 @@ def test_the_summary_says_where_everything_is(command: Command, tmp_path: Path) 
     for name in ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "samples", "metrics.csv", "report.html"]:
         assert f"runs/b/{name}" in printed
         assert (tmp_path / "runs" / "b" / name).exists()
-    assert "Trained for 3 updates of G on 48 real images" in printed
+    assert "Trained for 3 updates of G on 48 real images, until --trainer.max_steps 3." in printed
     assert "val/fid_mnist" in printed
     assert "20 fakes (EMA, seed 0) against 1000 val images of mnist_sample-28px" in printed
 

@@ -31,6 +31,13 @@ def test_every_configuration_has_a_name(name: str, form: str) -> None:
     assert find_configs(["--config", form.format(name), "--x=1"]) == [path, "--x=1"]
 
 
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith(("model/", "experiment/", "quick"))])
+def test_a_training_ends_by_updates_whatever_the_data(name: str) -> None:
+    trainer = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())["trainer"]
+    assert trainer["max_steps"] > 0
+    assert "max_epochs" not in trainer  # or --trainer.max_steps would not be what ends a run of few images
+
+
 @pytest.mark.parametrize("option", ["--config", "-c", "--conf"])
 def test_several_configurations_are_found_in_their_order(option: str) -> None:
     found = find_configs(["--config=quickstart", "--model.lr", "1", option, "model/wgan", f"{option}=trainer/cpu"])

@@ -98,7 +98,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GANCLI
     monkeypatch.setattr(sys, "argv", ["gan-lightning"])
 
     def fit(name: str, *options: str, steps: int = 4) -> GANCLI:
-        return GANCLI(["fit", *TINY, f"--run_name={name}", f"--trainer.max_steps={steps}", *options])
+        return GANCLI(["fit", *TINY, f"--run_name={name}", *options, f"--trainer.max_steps={steps}"])
 
     return fit
 

@@ -88,6 +88,22 @@ def test_a_bad_option_is_told_as_it_was_typed(failing: Failing, options: list[st
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["generate", "--evaluation.num_samples", "100"], "'--evaluation.num_samples 100'. Did you mean --num?"),
+        (["generate", "--number=4"], "'--number=4'. Did you mean --num?"),
+        (["generate", "--trainer.devices=1"], "'--trainer.devices=1'. Did you mean --device?"),
+        (["evaluate", "--data=MNISTSampleDataModule", "--checkpoint=x"], "'--checkpoint=x'. Did you mean --ckpt_path?"),
+        (["export", "--zzz=1"], "There is no option '--zzz=1'. --help"),
+    ],
+)
+def test_what_a_command_does_not_have_is_answered_with_what_it_has(
+    failing: Failing, words: list[str], said: str
+) -> None:
+    assert said in failing(*words)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("model:\n  class_path: os.system\n", "--model: os.system is no GAN."),

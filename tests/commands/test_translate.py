@@ -28,7 +28,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fit(gan: str, data: str) -> str:
     options = ["--data.sources=sources", "--data.targets=targets", f"--data.image_size={SIDE}", "--data.batch_size=2"]
-    own = ["--model.width=2", "--trainer.max_steps=2", "--trainer.max_epochs=-1", "--evaluation.num_samples=0"]
+    own = ["--model.width=2", "--trainer.max_steps=2", "--evaluation.num_samples=0"]
     run("fit", ["--config", f"data/{data}", "--config", f"model/{gan}", *options, *own, "--run_name=r"])
     return "runs/r/checkpoints/last.ckpt"
 
