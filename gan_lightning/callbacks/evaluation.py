@@ -51,7 +51,7 @@ class Evaluation(Callback):
     """Logs ``val/<fid>`` and ``test/<fid>`` (Heusel et al., 2017, arXiv:1706.08500); the extractor names ``<fid>``.
 
     Beside it stand the values of more metrics, such as ``val/recall``: a distance alone does not see all. These compare
-    the fakes with as many real images, the first ones.
+    the fakes with as many real images, the first ones; with fewer, if there are fewer.
 
     Fakes come from ``pl_module.sample(n, seed=...)``, so from the averaged generator when there is one, and from
     random numbers of their own: an evaluation leaves no trace in training. They are the same fakes each time and on

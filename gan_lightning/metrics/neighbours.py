@@ -21,7 +21,9 @@ class PrecisionRecall(FeatureSets):
     over k, and "coverage" is the share of real images whose ball has a fake in it (Naeem et al., 2020,
     arXiv:2002.09797, section 3): outliers do less harm to them.
 
-    Values depend on the numbers of samples: compare those of equal numbers.
+    As in both papers, the sets are of one size: of the larger one, samples are taken at random, always the same. (Many
+    fakes fill the balls of few real images, and have small balls themselves: coverage would be 1, and recall 0.) Values
+    depend on the size: compare those of equal ones.
 
     Args:
         features: As for :class:`FeatureSets`.
@@ -32,9 +34,9 @@ class PrecisionRecall(FeatureSets):
     Example:
         >>> metric = PrecisionRecall(neighbours=1, coverage_neighbours=1)
         >>> metric.update(torch.tensor([[0.0], [1.0], [3.0]]), real=True)
-        >>> metric.update(torch.tensor([[0.5], [9.0]]), real=False)
+        >>> metric.update(torch.tensor([[0.5], [9.0], [9.5]]), real=False)
         >>> {name: round(float(value), 2) for name, value in metric.compute().items()}
-        {'precision': 0.5, 'recall': 1.0, 'density': 1.0, 'coverage': 0.67}
+        {'precision': 0.33, 'recall': 1.0, 'density': 0.67, 'coverage': 0.67}
     """
 
     def __init__(
@@ -50,12 +52,13 @@ class PrecisionRecall(FeatureSets):
         self.coverage_neighbours = coverage_neighbours
 
     def per_sample(self) -> dict[str, Tensor]:
-        """What the values are means of, by name: of fakes, (M,), for precision and density; else of real images, (N,).
+        """What the values are means of, by name: of fakes, (N,), for precision and density; else of real images, (N,).
 
         Raises:
             ValueError: If a side has no more samples than neighbours.
         """
-        real, fake = self.sides(least=1 + max(self.neighbours, self.coverage_neighbours))
+        sides = self.sides(least=1 + max(self.neighbours, self.coverage_neighbours))
+        real, fake = (_some(side, min(map(len, sides))) for side in sides)
         radii, wide = radii_of(real, self.neighbours, self.coverage_neighbours)
         (fake_radii,) = radii_of(fake, self.neighbours)
         precise, balls = [], []
@@ -110,6 +113,12 @@ class PairwiseDiversity(FeatureSets):
             total = torch.stack([squared_distances(rows, side).sqrt().sum() for rows in side.split(ROWS)]).sum()
             spreads.append(total / (len(side) * (len(side) - 1)))
         return {"diversity": (spreads[1] / spreads[0]).float()}
+
+
+def _some(samples: Tensor, count: int) -> Tensor:
+    """So many of the samples, in their order; which ones is a function of both numbers."""
+    chosen = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))[:count]
+    return samples[chosen.sort()[0].to(samples.device)]
 
 
 def radii_of(samples: Tensor, *neighbours: int) -> list[Tensor]:

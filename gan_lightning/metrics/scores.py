@@ -160,10 +160,7 @@ class Judge:
         return filled(KernelDistance(subset_size=ENOUGH), self.real, fakes).compute()
 
     def _neighbours(self, fakes: ImageSet) -> PrecisionRecall:
-        """Of as many real images as fakes, since the values depend on the numbers."""
-        count = min(len(self.real), len(fakes))
-        real, fakes = (side[_some(len(side), count)] for side in (self.real, fakes))
-        return filled(PrecisionRecall(), real, fakes)
+        return filled(PrecisionRecall(), self.real, fakes)
 
     def _memorization(self, fakes: ImageSet) -> Values:
         """With a threshold of half of what the real images score, which G has not seen."""
@@ -210,13 +207,6 @@ def filled(metric: Metric, real: ImageSet, fakes: ImageSet) -> Metric:
     metric.update(real.features, real=True)
     metric.update(fakes.features, real=False)
     return metric
-
-
-def _some(length: int, count: int) -> Tensor:
-    """Places of some of so many, the same each time: all of them, in their order, if ``count`` is ``length``."""
-    if count == length:
-        return torch.arange(length)
-    return torch.randperm(length, generator=torch.Generator().manual_seed(0))[:count]
 
 
 def _again(length: int, random: torch.Generator) -> Tensor:

@@ -39,20 +39,38 @@ def by_definition(real: Tensor, fake: Tensor, near: int, wide: int) -> dict[str,
 
 @pytest.mark.parametrize(("near", "wide"), [(1, 1), (3, 5), (5, 2)])
 def test_values_are_those_of_the_definitions(near: int, wide: int) -> None:
-    real, fake = torch.randn(14, 3).float(), 0.7 * torch.randn(11, 3).float() + 0.3
+    real, fake = torch.randn(12, 3).float(), 0.7 * torch.randn(12, 3).float() + 0.3
     found = judged(real, fake, neighbours=near, coverage_neighbours=wide)
     assert found == pytest.approx(by_definition(real, fake, near, wide), rel=1e-6)
     assert 0 < found["recall"] < 1
 
 
 def test_precision_and_recall_are_torch_fidelitys() -> None:
-    real, fake = torch.randn(1_100, 16).float(), torch.randn(1_050, 16).float() * 0.8 + 0.2  # more than a block of rows
+    real, fake = torch.randn(1_050, 16).float(), torch.randn(1_050, 16).float() * 0.8 + 0.2  # more than a block of rows
     options = {"prc_neighborhood": 3, "prc_batch_size": 10_000, "save_cpu_ram": False, "verbose": False}
     theirs = fidelity.prc_features_to_metric(fake, real, **options)
     ours = judged(real, fake)
     assert ours["precision"] == pytest.approx(theirs["precision"], abs=1e-4)
     assert ours["recall"] == pytest.approx(theirs["recall"], abs=1e-4)
     assert 0.1 < ours["recall"] < ours["precision"] < 1
+
+
+@pytest.mark.parametrize(("reals", "fakes"), [(100, 2_000), (2_000, 100)])
+def test_a_larger_set_is_no_advantage(reals: int, fakes: int) -> None:
+    real, fake = torch.randn(reals, 8).float(), torch.randn(fakes, 8).float()
+    found, equal = judged(real, fake), judged(torch.randn(100, 8).float(), torch.randn(100, 8).float())
+    for name in ("precision", "recall", "coverage"):
+        assert found[name] == pytest.approx(equal[name], abs=0.2)
+    more = by_definition(real[:100], fake[:100], 3, 5)
+    assert judged(real[:100], fake[:100]) == pytest.approx(more, rel=1e-6)  # sets of one size are taken as they are
+
+
+def test_of_the_larger_set_samples_are_taken_from_everywhere() -> None:
+    real = torch.cat([torch.randn(1_000, 2), 50 + torch.randn(1_000, 2)]).float()  # in the order of their classes
+    fake = torch.cat([torch.randn(100, 2), 50 + torch.randn(100, 2)]).float()
+    assert judged(real, fake)["precision"] > 0.8
+    assert judged(fake, real)["recall"] > 0.8
+    assert judged(real, fake) == judged(real, fake)
 
 
 def test_memorised_or_missing_samples_cost_recall_and_coverage_alone() -> None:
