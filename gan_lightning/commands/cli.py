@@ -42,6 +42,7 @@ class Parser(LightningArgumentParser):
     """Answers bad input with one message instead of the whole usage."""
 
     of_function = False
+    """Whether the command is a function, not a training."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """End the program; the parsers of nested classes raise, for this one to report."""
