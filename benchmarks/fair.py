@@ -2,6 +2,7 @@
 
     python -m benchmarks.fair --root data                        # what is missing, of all; go on where it stopped
     python -m benchmarks.fair --data faces --only mnist_dcgan    # some of it
+    python -m benchmarks.fair --data faces --again               # judge the runs of finished results anew
     python -m benchmarks.fair --table                            # print what there is
 
 The recipes are those of configs/experiment for MNIST. On MNIST, and on Fashion-MNIST where its files are below the
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--root", default="data", help="folder of MNIST and Fashion-MNIST")
     parser.add_argument("--runs", default="runs/benchmark", help="where runs and faces are kept")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="judge finished runs anew, whose minutes stay")
     parser.add_argument("--table", action="store_true", help="print the results there are")
     arguments = parser.parse_args()
     if arguments.table:
@@ -141,10 +143,12 @@ def main() -> None:
             draw_faces(faces)
         for seed, name in itertools.product(arguments.seeds, arguments.only):
             path = RESULTS / f"{data}-{name}-{seed}.json"
-            if not path.exists() and (data, name) not in LEFT_OUT:
+            if path.exists() is arguments.again and (data, name) not in LEFT_OUT:
                 root = str(faces) if data == "faces" else arguments.root
-                path.write_text(json.dumps(run(data, name, seed, root, arguments.runs), indent=1) + "\n")
-                print(path.name, json.loads(path.read_text())["fid"], flush=True)
+                minutes = {"minutes": json.loads(path.read_text())["minutes"]} if arguments.again else {}
+                result = run(data, name, seed, root, arguments.runs) | minutes
+                path.write_text(json.dumps(result, indent=1) + "\n")
+                print(path.name, result["fid"], flush=True)
 
 
 if __name__ == "__main__":
