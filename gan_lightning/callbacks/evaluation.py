@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from gan_lightning.batches import read_batch
-from gan_lightning.callbacks.real_cache import cache_key, of_datamodule
+from gan_lightning.callbacks.real_cache import cache_key, check_count, count_of, of_datamodule
 from gan_lightning.callbacks.samplewise import Samplewise
 from gan_lightning.images import check_range, to_uint8
 from gan_lightning.metrics import (
@@ -27,12 +27,7 @@ from gan_lightning.metrics import (
 from gan_lightning.metrics.cache import Key, file_of
 from gan_lightning.metrics.frechet import Given
 from gan_lightning.metrics.scores import better
-from gan_lightning.metrics.statistics import (
-    METRIC_STATES,
-    RealStatistics,
-    read_statistics,
-    write_statistics,
-)
+from gan_lightning.metrics.statistics import METRIC_STATES, RealStatistics, read_statistics, write_statistics
 
 SEED_STRIDE = 2**20  # above the number of batches of fakes: no batch seed of one `seed` is that of another
 
@@ -51,7 +46,7 @@ class Evaluation(Callback):
     """Logs ``val/<fid>`` and ``test/<fid>`` (Heusel et al., 2017, arXiv:1706.08500); the extractor names ``<fid>``.
 
     Beside it stand the values of more metrics, such as ``val/recall``: a distance alone does not see all. These compare
-    the fakes with as many real images, the first ones; with fewer, if there are fewer.
+    the fakes with as many real images, spread evenly over the split; with fewer, if there are fewer.
 
     Fakes come from ``pl_module.sample(n, seed=...)``, so from the averaged generator when there is one, and from
     random numbers of their own: an evaluation leaves no trace in training. They are the same fakes each time and on
@@ -138,6 +133,11 @@ class Evaluation(Callback):
             with suppress(ValueError):  # those that stay will say so
                 self.features = features_for(of_datamodule(trainer, "image_shape"))
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notice before training that there is but one real image."""
+        if self._judges and (count := count_of(trainer, "val")):
+            check_count(count, "val", self.features.fid_name)
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the statistics of the real images from the disk, or prepare to compute them."""
         if self._skips(trainer) or self._num_reals:
@@ -146,7 +146,7 @@ class Evaluation(Callback):
         cached = None
         if key is not None and trainer.is_global_zero:
             path = self._cache_path(trainer, key)
-            cached = read_statistics(path, key, self.features.num_features, int(key["rows"]))
+            cached = read_statistics(path, key, self.features.num_features, int(key["spread_rows"]))
         self._num_reals, rows = trainer.strategy.broadcast(
             (int(cached.num_images), cached.rows) if cached else (0, None)
         )
@@ -182,7 +182,7 @@ class Evaluation(Callback):
         if self._judges:
             rows = self.features(self._quantise(images))
             self._metric.update(rows, real=True)
-            self._samplewise.add_real(rows, trainer.world_size)
+            self._samplewise.add_real(rows, trainer.global_rank, trainer.world_size)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw fakes, compare, log."""
@@ -281,11 +281,7 @@ class Evaluation(Callback):
         total, outer, count = (trainer.strategy.reduce(state, reduce_op="sum") for state in states)
         statistics = RealStatistics(total, outer, count, self._samplewise.gather_real())
         self._num_reals = int(statistics.num_images)
-        if self._num_reals < 2:
-            raise ValueError(
-                f"{self._split}/{self.features.fid_name} needs at least 2 real images, the {self._split} loader gave "
-                f"{self._num_reals}: raise its size, or remove the Evaluation callback."
-            )
+        check_count(self._num_reals, self._split, self.features.fid_name)
         key = cache_key(trainer, self._split, self._extractor, self._samplewise.num)
         if key is not None and key["count"] == self._num_reals and trainer.is_global_zero:
             write_statistics(self._cache_path(trainer, key), key, statistics)

@@ -1,7 +1,7 @@
 """Where the statistics of real images are kept from one run to the next, and what they depend on."""
 
 from collections.abc import Sized
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import Trainer
 
@@ -22,18 +22,39 @@ def cache_key(trainer: Trainer, split: str, extractor: str, num_rows: int) -> Ke
         extractor: Names the features.
         num_rows: Images whose features are kept, beside sums, if there are so many.
     """
-    testing = split == "test"
-    loaders = trainer.test_dataloaders if testing else trainer.val_dataloaders
-    batches = trainer.num_test_batches if testing else trainer.num_val_batches
-    loader = loaders[0] if isinstance(loaders, list | tuple) else loaders
-    dataset = getattr(loader, "dataset", None)
+    batches = trainer.num_test_batches if split == "test" else trainer.num_val_batches
+    loader, count = _loader(trainer, split), count_of(trainer, split)
     data = of_datamodule(trainer, "fingerprint")
     if (
         trainer.fast_dev_run  # type: ignore[attr-defined]
         or data is None
-        or not isinstance(dataset, Sized)
-        or batches[0] != len(cast("Sized", loader))
+        or count is None
+        or batches[0] != len(loader)
     ):
         return None
-    count = len(dataset)
-    return {"data": data, "split": split, "extractor": extractor, "count": count, "rows": min(num_rows, count)}
+    return {"data": data, "split": split, "extractor": extractor, "count": count, "spread_rows": min(num_rows, count)}
+
+
+def count_of(trainer: Trainer, split: str) -> int | None:
+    """How many images the data set of a split's loader has; None if it does not tell, or there is no loader yet."""
+    dataset = getattr(_loader(trainer, split), "dataset", None)
+    return len(dataset) if isinstance(dataset, Sized) else None
+
+
+def check_count(count: int, split: str, metric: str) -> None:
+    """Refuse to compare with a single image.
+
+    Raises:
+        ValueError: There are fewer than two.
+    """
+    if count < 2:
+        option = "test_num_samples" if split == "test" else "num_samples"
+        raise ValueError(
+            f"{split}/{metric} needs at least 2 real images, the {split} loader gave {count}: give the {split} split "
+            f"more, or do without an evaluation, --evaluation.{option} 0."
+        )
+
+
+def _loader(trainer: Trainer, split: str) -> Any:
+    loaders = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
+    return loaders[0] if isinstance(loaders, list | tuple) and loaders else loaders

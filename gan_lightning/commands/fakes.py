@@ -10,6 +10,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from gan_lightning.metrics.subsets import spread
+
 CHANNELS = (1, 3)
 """Of pictures: grey or RGB."""
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
@@ -18,7 +20,7 @@ LABEL = re.compile(r"_label(\d+)$")
 
 
 def read_fakes(path: Path, num: int, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
-    """The first images of a folder, in the order of their names, or of a file in NumPy's npz.
+    """Images of a folder, in the order of their names, or of a file in NumPy's npz; of many, some from all over.
 
     Args:
         path: A folder of pictures, whose names may end in a class, such as _label7; or an npz with uint8
@@ -43,17 +45,18 @@ def read_fakes(path: Path, num: int, batch_size: int = 250) -> Iterator[tuple[Te
 
 
 def _read_folder(folder: Path, num: int) -> tuple[Tensor, Tensor]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)[:num]
-    if not paths:
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    if not found:
         raise FileNotFoundError(f"fakes: '{folder}' holds no picture ({', '.join(sorted(ENDINGS))}).")
+    paths = [found[index] for index in spread(torch.arange(len(found)), num)]
     images = [_read_picture(path) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape != images[0].shape:
             raise ValueError(
                 f"fakes: '{path}' is {_size(image)}, but '{paths[0]}' is {_size(images[0])}. Bring all to one size."
             )
-    found = [LABEL.search(path.stem) for path in paths]
-    return torch.stack(images), torch.tensor([int(match[1]) if match else -1 for match in found])
+    matches = [LABEL.search(path.stem) for path in paths]
+    return torch.stack(images), torch.tensor([int(match[1]) if match else -1 for match in matches])
 
 
 def _read_picture(path: Path) -> Tensor:
@@ -82,7 +85,8 @@ def _read_npz(path: Path, num: int) -> tuple[Tensor, Tensor]:
             f"fakes: '{path}' must hold one array of images, uint8 (N, H, W, C) or (N, C, H, W), C of 1 or 3; it holds "
             f"{found or 'nothing'}."
         )
-    pixels = torch.from_numpy(images[0][:num])
+    chosen = spread(torch.arange(len(images[0])), num)
+    pixels = torch.from_numpy(images[0])[chosen]
     if pixels.shape[3] in CHANNELS:
         pixels = pixels.permute(0, 3, 1, 2).contiguous()
     labels = arrays.get("labels", np.full(len(images[0]), -1))
@@ -91,4 +95,4 @@ def _read_npz(path: Path, num: int) -> tuple[Tensor, Tensor]:
             f"fakes: labels of '{path}' must be integers, one for each of the {len(images[0])} images; they are "
             f"{labels.dtype} {labels.shape}."
         )
-    return pixels, torch.from_numpy(labels[:num].astype(np.int64))
+    return pixels, torch.from_numpy(labels.astype(np.int64))[chosen]

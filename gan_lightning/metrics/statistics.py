@@ -16,7 +16,7 @@ class RealStatistics(NamedTuple):
         total: Sum of the features, float64 (F,).
         outer: Sum of their outer products, float64 (F, F).
         num_images: int64 scalar tensor.
-        rows: Features of the first images, float32 (M, F), for metrics that compare samples one by one.
+        rows: Features of some images, float32 (M, F), for metrics that compare samples one by one.
     """
 
     total: Tensor

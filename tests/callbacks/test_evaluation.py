@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import MNISTSampleDataModule
-from gan_lightning.callbacks import BestCheckpoint, EarlyStop
+from gan_lightning.callbacks import BestCheckpoint, EarlyStop, samplewise
 from gan_lightning.callbacks.evaluation import Evaluation
+from gan_lightning.callbacks.samplewise import Samplewise
 from gan_lightning.images import to_float, to_uint8
 from gan_lightning.metrics import (
     FeatureExtractor,
@@ -386,6 +387,19 @@ def test_one_real_image_is_too_few(tmp_path):
         validate(tmp_path, data)
 
 
+@pytest.mark.parametrize("checked", [0, 2])
+def test_one_real_image_is_noticed_before_training(tmp_path, checked):
+    data, painter = Pixels(), Painter()
+    data.val_dataloader = lambda: DataLoader(torch.utils.data.Subset(data.data, [0]))
+    trainer = make_trainer(tmp_path, make_evaluation(), max_epochs=1, num_sanity_val_steps=checked)
+    with pytest.raises(ValueError, match=r"2 real images, the val loader gave 1: .* --evaluation\.num_samples 0"):
+        trainer.fit(painter, data)
+    assert trainer.global_step == 0
+    quiet = make_evaluation(num_samples=0)
+    make_trainer(tmp_path, quiet, max_epochs=1, num_sanity_val_steps=checked).fit(painter, data)
+    assert quiet.report is None
+
+
 def test_biased_extractor_warns_once_per_run(tmp_path):
     evaluation = make_evaluation(features=BiasedPixelFeatures())
     trainer = make_trainer(tmp_path, evaluation, max_epochs=2, num_sanity_val_steps=0)
@@ -524,12 +538,14 @@ def test_construction_reads_nothing_and_default_is_mnist():
     assert evaluation.report is None
 
 
-def test_other_metrics_stand_beside_the_distance_and_are_those_of_the_first_real_images(tmp_path):
+def test_other_metrics_stand_beside_the_distance_and_are_of_as_many_real_images(tmp_path):
     evaluation = make_evaluation(num_samples=32, metrics=[PrecisionRecall(), PairwiseDiversity()])
     logged = make_trainer(tmp_path, evaluation).validate(Painter(), Pixels(), verbose=False)[0]
     features, painter = PixelFeatures(), Painter()
     fakes = [features(to_uint8(painter.sample(16, seed=batch))) for batch in range(2)]
-    reals = features(to_uint8(torch.stack([image for image, _ in Pixels().data])[:32]))
+    places = torch.arange(REALS).double() * (math.sqrt(5) - 1) / 2 % 1
+    chosen = places.argsort()[:32].sort()[0]
+    reals = features(to_uint8(torch.stack([Pixels().data[index][0] for index in chosen])))
     for metric in (PrecisionRecall(), PairwiseDiversity()):
         metric.update(reals, real=True)
         metric.update(torch.cat(fakes), real=False)
@@ -538,6 +554,35 @@ def test_other_metrics_stand_beside_the_distance_and_are_those_of_the_first_real
     again = make_evaluation(num_samples=32, metrics=[PrecisionRecall(), PairwiseDiversity()])
     assert make_trainer(tmp_path, again).validate(Painter(), Pixels(), verbose=False)[0] == pytest.approx(logged)
     assert again.features.seen == 32  # real images are those of the cache
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize(("count", "num"), [(1000, 100), (997, 350), (50, 60), (7, 2)])
+def test_real_images_are_chosen_evenly_from_all_of_a_split(ranks, count, num, monkeypatch):
+    processes = [Samplewise([PrecisionRecall()], num, 1) for _ in range(ranks)]
+    for rank, process in enumerate(processes):
+        for rows in torch.arange(rank, count, ranks)[:, None].float().split(64):
+            process.add_real(rows, rank, ranks)
+            assert len(process._real) <= num  # memory
+    monkeypatch.setattr(samplewise, "_of_all", lambda own: [(each._indices, each._real) for each in processes])
+    chosen = processes[0].gather_real().flatten()
+    assert len(chosen) == min(num, count) and (chosen.diff() > 0).all()
+    shares = (chosen < torch.arange(count + 1)[:, None]).sum(1) - torch.arange(count + 1) * len(chosen) / count
+    assert shares.abs().max() < 3  # of every stretch from the first image on
+
+
+def test_split_in_order_of_its_classes_does_not_hide_a_lost_class(tmp_path):
+    class Ordered(Pixels):
+        """Dark images, then bright ones."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            images = torch.cat([balanced_pixels(200, (mean, 60), (20, 5)) for mean in (110, 220)])
+            self.data = TensorDataset(to_float(images), torch.zeros(400, dtype=torch.long))
+
+    evaluation = make_evaluation(num_samples=200, metrics=[PrecisionRecall(coverage_neighbours=3)])
+    found = make_trainer(tmp_path, evaluation).validate(Painter(), Ordered(), verbose=False)[0]
+    assert found["val/recall"] == found["val/coverage"] == pytest.approx(0.5, abs=0.02)  # the painter's are dark
 
 
 def test_other_metrics_of_two_processes_are_those_of_one(tmp_path):
@@ -549,7 +594,7 @@ def test_other_metrics_of_two_processes_are_those_of_one(tmp_path):
     found = []
     for folder, data, settings in (("one", Pixels(), {}), ("two", Sharded(), {"devices": 2, "strategy": "ddp_fork"})):
         metrics = [PrecisionRecall(), KernelDistance(subsets=3, subset_size=20)]
-        evaluation = make_evaluation(num_samples=40, metrics=metrics)
+        evaluation = make_evaluation(num_samples=24, metrics=metrics)
         for _ in range(2):  # without a cache, and with one
             trainer = make_trainer(tmp_path / folder, evaluation, use_distributed_sampler=False, **settings)
             found.append(trainer.validate(Painter(), data, verbose=False)[0])

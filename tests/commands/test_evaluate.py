@@ -263,8 +263,23 @@ def test_a_grid_of_pictures_is_read_in_the_order_of_names_with_their_classes() -
         write_pixels(torch.full((3, 4, 5), number, dtype=torch.uint8), Path(f"rgb/{number}_label{2 - number}.png"))
     ((pixels, labels),) = read_fakes(Path("rgb"), num=2)
     assert pixels.shape == (2, 3, 4, 5)
-    assert pixels.flatten(1)[:, 0].tolist() == [0, 1]
-    assert labels.tolist() == [2, 1]
+    assert pixels.flatten(1)[:, 0].tolist() == [0, 2]
+    assert labels.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("form", ["folder", "npz"])
+@pytest.mark.parametrize("order", ["class by class", "in turn"])
+def test_of_many_fakes_all_classes_are_judged(form: str, order: str) -> None:
+    labels = torch.arange(4).repeat_interleave(50) if order == "class by class" else torch.arange(4).repeat(50)
+    if form == "npz":
+        np.savez("many.npz", images=labels.byte().view(-1, 1, 1, 1).expand(-1, 2, 2, 3).numpy(), labels=labels.numpy())
+    else:
+        for number, label in enumerate(labels.tolist()):
+            write_pixels(torch.full((3, 2, 2), label, dtype=torch.uint8), Path(f"many/{number:03}_label{label}.png"))
+    batches = read_fakes(Path("many.npz" if form == "npz" else "many"), num=40)
+    pixels, classes = map(torch.cat, zip(*batches, strict=True))
+    assert classes.tolist() == pixels.flatten(1)[:, 0].tolist()
+    assert all(9 <= count <= 11 for count in classes.bincount(minlength=4).tolist())
 
 
 def test_real_images_against_themselves_score_best(mean_features: FeatureExtractor) -> None:
