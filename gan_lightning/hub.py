@@ -13,6 +13,7 @@ from gan_lightning.base import AdversarialModule
 from gan_lightning.images import write_png
 from gan_lightning.pretrained import load_generator, read_card, save_generator
 from gan_lightning.report import read_run
+from gan_lightning.translation import TranslationModule
 
 WEIGHTS = "model.safetensors"
 PICTURE = "samples.png"
@@ -25,8 +26,8 @@ class HubGenerator(ModelHubMixin):
     """A GAN's generator, the moving average if there is one, as a model of the Hub.
 
     A folder, or a repository, holds its weights and arguments in ``model.safetensors``, of which no code is run, a
-    picture of samples, and a model card. ``save_pretrained(folder)`` writes one, ``push_to_hub("user/name")`` uploads
-    it, and ``HubGenerator.from_pretrained(folder_or_name)`` reads it.
+    picture of samples (none of a GAN that translates), and a model card. ``save_pretrained(folder)`` writes one,
+    ``push_to_hub("user/name")`` uploads it, and ``HubGenerator.from_pretrained(folder_or_name)`` reads it.
 
     Args:
         gan: In evaluation mode.
@@ -75,6 +76,8 @@ class HubGenerator(ModelHubMixin):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_generator(self.gan, save_directory / WEIGHTS, self.card, half=False)
+        if isinstance(self.gan, TranslationModule):
+            return  # it has no images to translate
         labels = range(self.gan.num_classes) if self.gan.num_classes else None
         write_png(self.gan.sample(SHOWN, labels, seed=0), save_directory / PICTURE, 10)
 
@@ -106,30 +109,36 @@ class HubGenerator(ModelHubMixin):
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """A page that says what the generator is, how to use it, and what is known of it."""
         gan, name = self.gan, type(self.gan).__name__
-        shape = tuple(gan.sample(1, seed=0).shape[1:])
-        kind = f"conditional, of {gan.num_classes} classes" if gan.num_classes else "unconditional"
+        if isinstance(gan, TranslationModule):
+            task, use, picture = "image-to-image", "translate(images)", ""
+            does = f"it translates images {gan.generator.image_shape} (C, H, W) in [-1, 1] to images of that shape"
+        else:
+            task, use = "unconditional-image-generation", "sample(16, seed=0)"
+            picture = f"![The first samples of seed 0]({PICTURE})\n\n"
+            kind = f"conditional, of {gan.num_classes} classes" if gan.num_classes else "unconditional"
+            does = (
+                f"{kind}: it maps latents of {gan.latent_dim} features, {gan.prior}, to images "
+                f"{tuple(gan.sample(1, seed=0).shape[1:])} (C, H, W) in [-1, 1]"
+            )
         facts = {key: value for key, value in self.card.items() if key != "configuration"}
         rows = [f"| {key} | {_cell(value)} |" for key, value in facts.items()]
         table = "\n".join(["| | |", "| --- | --- |", *rows]) if rows else "Nothing was noted."
         config = self.card.get("configuration")
-        metadata = {**METADATA, "pipeline_tag": "unconditional-image-generation"}
+        metadata = {**METADATA, "pipeline_tag": task}
         text = f"""---
 {json.dumps(metadata, indent=1)}
 ---
 # A generator of {name}
 
-Of [gan_lightning](https://pypi.org/project/gan-lightning), {kind}: it maps latents of {gan.latent_dim} features,
-{gan.prior}, to images {shape} (C, H, W) in [-1, 1].
+Of [gan_lightning](https://pypi.org/project/gan-lightning), {does}.
 
 ```python
 from gan_lightning.hub import HubGenerator
 
-images = HubGenerator.from_pretrained("this repository").gan.sample(16, seed=0)
+images = HubGenerator.from_pretrained("this repository").gan.{use}
 ```
 
-![The first samples of seed 0]({PICTURE})
-
-## How it was made
+{picture}## How it was made
 
 {table}
 """

@@ -84,7 +84,7 @@ ALLOWED = {
     "gan_lightning.hub": {
         "torch",
         "huggingface_hub",
-        *(f"gan_lightning.{part}" for part in ("base", "images", "pretrained", "report")),
+        *(f"gan_lightning.{part}" for part in ("base", "images", "pretrained", "report", "translation")),
         "gan_lightning",
     },
     "gan_lightning.inversion": {

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import gan_lightning
 from gan_lightning.arguments import check_counts
+from gan_lightning.base import AdversarialModule
 from gan_lightning.commands.fakes import read_fakes
 from gan_lightning.commands.generate import device_of, import_class
 from gan_lightning.commands.real_images import RealImages
@@ -19,6 +20,8 @@ from gan_lightning.images import to_uint8, write_bytes
 from gan_lightning.metrics import FeatureExtractor, features_for
 from gan_lightning.metrics.image_set import Batches, ImageSet, noise
 from gan_lightning.metrics.scores import Judge
+from gan_lightning.metrics.subsets import spread
+from gan_lightning.translation import TranslationModule
 from gan_lightning.version import __version__
 
 
@@ -49,6 +52,8 @@ def evaluate(
 ) -> None:
     """Judge a checkpoint, or images of any tool, by every metric, and print a table.
 
+    Of a GAN that translates images, the translations of the split's sources are judged, each once.
+
     Args:
         data: The data set, such as MNISTDataModule; its options are --data.root and so on.
         ckpt_path: A checkpoint of a GAN, or the name of a generator that comes with the package.
@@ -68,6 +73,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: If there is no checkpoint, or there are no images.
+        TypeError: If data for a GAN that translates have no sources.
         ValueError: If images do not fit data or features, data of checkpoints differ, or a number is out of range.
     """
     check_counts(batch_size=batch_size)
@@ -79,13 +85,16 @@ def evaluate(
     if model is not None:
         import_class(model)
     place = device_of(device)
-    subjects = [_of_checkpoint(path, data, place, num, seed, batch_size, truncation) for path in paths]
+    subjects = [_of_checkpoint(path, data, place, split, num, seed, batch_size, truncation) for path in paths]
     _check_same_data(subjects)
     if fakes is not None:
         subjects.append(Subject(fakes, {"fakes": fakes}, read_fakes(Path(fakes), num, batch_size)))
     seed_everything(seed, verbose=False)  # which training images are taken
     reals = RealImages(data, features or features_for(getattr(data, "image_shape", None)), place, seed, Path(cache_dir))
-    result = _judge(subjects, reals, split, num, bootstrap)
+    _write(_judge(subjects, reals, split, num, bootstrap), out)
+
+
+def _write(result: Result, out: str | None) -> None:
     print(result)
     if out is not None:
         write_bytes(result.to_json().encode(), Path(out))
@@ -96,6 +105,7 @@ def _of_checkpoint(
     path: str,
     data: LightningDataModule,
     device: torch.device,
+    split: str,
     num: int,
     seed: int,
     batch_size: int,
@@ -103,8 +113,12 @@ def _of_checkpoint(
 ) -> Subject:
     """What is known of a checkpoint, and the images that ``generate`` makes of it."""
     gan = gan_lightning.load(path).to(device)
-    classes = list(range(gan.num_classes)) or None
-    shape, shape_of_data = tuple(gan.sample(1, classes, seed=0).shape[1:]), getattr(data, "image_shape", None)
+    shape: Any
+    if isinstance(gan, TranslationModule):
+        images, shape = _translations(gan, path, data, split, num, batch_size), gan.generator.image_shape
+    else:
+        images, shape = _samples(gan, num, seed, batch_size, truncation), tuple(gan.sample(1, seed=0).shape[1:])
+    shape_of_data = getattr(data, "image_shape", None)
     if shape_of_data is not None and tuple(shape_of_data) != shape:
         raise ValueError(
             f"'{path}' makes images of {shape}, but those of {type(data).__name__} are {tuple(shape_of_data)} "
@@ -119,13 +133,34 @@ def _of_checkpoint(
         "truncation": truncation,
         "trained_on": (order or {}).get("data"),
     }
-    offset = 0 if gan.num_classes else 1
+    return Subject(_short(path), facts, ((_to_pixels(some, path), labels) for some, labels in images))
+
+
+def _samples(
+    gan: AdversarialModule, num: int, seed: int, batch_size: int, truncation: float | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images with their classes, which a conditional GAN draws in turn; -1 for none."""
+    classes, offset = list(range(gan.num_classes)) or None, 0 if gan.num_classes else 1
+    for images, labels in gan.stream(num, classes, seed, batch_size, truncation):
+        yield images, labels - offset
+
+
+def _translations(
+    gan: TranslationModule, path: str, data: Any, split: str, num: int, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Translations of the sources of a split, or of some from all over it, with -1 for no class."""
+    if not hasattr(data, "is_aligned"):
+        raise TypeError(
+            f"'{path}' holds {type(gan).__name__}, which translates images: judge it on PairedImageDataModule or "
+            f"UnpairedImageDataModule, whose sources are translated; got {type(data).__name__}."
+        )
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in gan.stream(num, classes, seed, batch_size, truncation):
-            yield _to_pixels(images, path), labels - offset
+        sources = data.dataset(split).sources
+        for some in spread(torch.arange(len(sources)), num).split(batch_size):
+            yield gan.translate(sources[some.tolist()][0]), torch.full_like(some, -1)
 
-    return Subject(_short(path), facts, batches())
+    return batches()
 
 
 def _to_pixels(images: Tensor, path: str) -> Tensor:

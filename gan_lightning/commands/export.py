@@ -19,18 +19,21 @@ from gan_lightning.commands.generate import finished, import_class
 from gan_lightning.images import write_bytes
 from gan_lightning.parts import name_of
 from gan_lightning.pretrained import load_generator, save_generator
+from gan_lightning.translation import TranslationModule
 
 TOLERANCE = 1e-4
 """What a pixel in [-1, 1] must differ by less than."""
 BATCH = 100
-"""Latents at a time when an export is checked."""
+"""Inputs at a time when an export is checked."""
+CHECKED = {False: 1000, True: 10}
+"""Inputs that an export is checked on, by whether they are images."""
 TIMED = 11
 """Passes of one image that are timed."""
 OPERATOR = re.compile(r"\b(?:aten|torchvision|prims)(?:\.|::)\w+(?:\.\w+)?")
 FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What exporters raise where they cannot."""
 Run = Callable[..., Tensor]
-"""Images of latents and, of a conditional GAN, labels."""
+"""Images of what a sampler takes."""
 
 
 class Sampler(nn.Module):
@@ -39,6 +42,8 @@ class Sampler(nn.Module):
     Args:
         gan: In evaluation mode.
     """
+
+    takes: tuple[str, ...] = ("latents", "labels")
 
     def __init__(self, gan: AdversarialModule) -> None:
         super().__init__()
@@ -53,26 +58,41 @@ class Sampler(nn.Module):
 class UnconditionalSampler(Sampler):
     """A sampler that takes no labels."""
 
+    takes = ("latents",)
+
     def forward(self, latents: Tensor) -> Tensor:  # type: ignore[override]
         """Images (N, C, H, W) in [-1, 1] of latents (N, latent_dim)."""
         return super().forward(latents, latents.new_zeros(latents.shape[0], dtype=torch.int64))
 
 
+class Translator(Sampler):
+    """A sampler that takes the images to be translated, and no latents."""
+
+    takes = ("sources",)
+
+    def forward(self, sources: Tensor) -> Tensor:  # type: ignore[override]
+        """Images (N, C, H, W) in [-1, 1] of images of the same shape."""
+        return super().forward(sources.new_zeros(sources.shape[0], 1), sources)
+
+
 def sampler_of(gan: AdversarialModule) -> Sampler:
     """A sampler that takes what the GAN does."""
+    if isinstance(gan, TranslationModule):
+        return Translator(gan)
     return Sampler(gan) if gan.num_classes else UnconditionalSampler(gan)
 
 
-def export(ckpt_path: str, out: str = "generator.onnx", check: int = 1000, model: str | None = None) -> None:
+def export(ckpt_path: str, out: str = "generator.onnx", check: int | None = None, model: str | None = None) -> None:
     """Write a generator to a file that other programs can run: the one that samples are drawn with.
 
     Args:
         ckpt_path: A checkpoint of a GAN, or the name of a generator that comes with the package.
         out: Where it goes; an existing file is replaced. Its ending says what it is: .onnx, for any ONNX runtime, with
-            inputs "latents" and, of a conditional GAN, "labels", any number at a time; .pt2, a program of torch.export,
-            for PyTorch alone; .safetensors, its weights, which gan_lightning.load reads, beside a .json that says what
-            they are of.
-        check: How many latents the export is compared on with PyTorch, at least 1; no pixel may differ by 1e-4.
+            inputs "latents" and, of a conditional GAN, "labels" (of one that translates, "sources"), any number at a
+            time; .pt2, a program of torch.export, for PyTorch alone; .safetensors, its weights, which
+            gan_lightning.load reads, beside a .json that says what they are of.
+        check: How many inputs the export is compared on with PyTorch, at least 1; no pixel may differ by 1e-4. By
+            default 1,000 latents, or 10 images.
         model: A class of your own, such as mypkg.MyGAN, which the checkpoint needs.
 
     Raises:
@@ -81,7 +101,7 @@ def export(ckpt_path: str, out: str = "generator.onnx", check: int = 1000, model
             differ.
         ModuleNotFoundError: If ONNX and its runtime are missing, which .onnx needs.
     """
-    check_counts(check=check)
+    check_counts(check=1 if check is None else check)
     path = Path(out)
     if path.suffix not in WRITERS:
         raise ValueError(f"Cannot tell the format from '{out}': end it in {', '.join(WRITERS)}.")
@@ -95,7 +115,8 @@ def export(ckpt_path: str, out: str = "generator.onnx", check: int = 1000, model
     with torch.no_grad(), warnings.catch_warnings(), finished(path) as part:
         warnings.simplefilter("ignore")  # of the exporters about their own inner parts
         run = WRITERS[path.suffix](gan, part)
-        found = compare(gan, run, check)
+        count = check or CHECKED[isinstance(gan, TranslationModule)]
+        found = compare(gan, run, count)
         if not found.difference < TOLERANCE:
             raise ValueError(
                 f"The exported generator of {type(gan).__name__} differs from PyTorch's by {found.difference:.2g} in a "
@@ -106,18 +127,18 @@ def export(ckpt_path: str, out: str = "generator.onnx", check: int = 1000, model
     if path.suffix == ".safetensors":
         write_bytes(json.dumps(_facts(gan), indent=1).encode() + b"\n", path.with_suffix(".json"))
     print(
-        f"Wrote the generator of {type(gan).__name__} to {path} ({path.stat().st_size / 2**20:.1f} MiB). On {check} "
-        f"latents no pixel differs by more than {found.difference:.1g}. One image takes {found.milliseconds:.2f} ms, "
+        f"Wrote the generator of {type(gan).__name__} to {path} ({path.stat().st_size / 2**20:.1f} MiB). On {count} "
+        f"inputs no pixel differs by more than {found.difference:.1g}. One image takes {found.milliseconds:.2f} ms, "
         f"in PyTorch {found.in_torch:.2f} ms."
     )
 
 
 def _to_onnx(gan: AdversarialModule, path: Path) -> Run:
-    runtime, inputs = _onnxruntime(), _inputs(gan, 2)
-    names = ["latents", "labels"][: len(inputs)]
+    runtime, inputs, sampler = _onnxruntime(), _inputs(gan, 2), sampler_of(gan)
+    names = list(sampler.takes)
     options: dict[str, Any] = {"dynamic_shapes": _any_number(inputs), "dynamo": True, "verbose": False}
     try:
-        program: Any = torch.onnx.export(sampler_of(gan), inputs, input_names=names, output_names=["images"], **options)
+        program: Any = torch.onnx.export(sampler, inputs, input_names=names, output_names=["images"], **options)
     except FAILURES as error:
         raise _refusal(gan, "ONNX", error) from error
     program.model.metadata_props.update({key: json.dumps(value) for key, value in _facts(gan).items()})
@@ -164,7 +185,10 @@ def _any_number(inputs: tuple[Tensor, ...]) -> tuple[dict[int, Any], ...]:
 
 
 def _inputs(gan: AdversarialModule, count: int) -> tuple[Tensor, ...]:
-    latents = gan.sample_latent(count, torch.Generator().manual_seed(1))
+    random = torch.Generator().manual_seed(1)
+    if isinstance(gan, TranslationModule):
+        return (torch.rand(count, *gan.generator.image_shape, generator=random) * 2 - 1,)  # type: ignore[misc]
+    latents = gan.sample_latent(count, random)
     labels = torch.arange(count) % max(1, gan.num_classes)
     return (latents, labels) if gan.num_classes else (latents,)
 
@@ -178,7 +202,8 @@ def _facts(gan: AdversarialModule) -> dict[str, Any]:
         "latent_dim": gan.latent_dim,
         "prior": gan.prior,
         "num_classes": gan.num_classes,
-        "image_shape": list(gan.sample(1, seed=0).shape[1:]),
+        "takes": list(sampler_of(gan).takes),
+        "image_shape": list(sampler_of(gan)(*_inputs(gan, 1)).shape[1:]),
         "range": [-1, 1],
     }
 

@@ -71,7 +71,7 @@ class Judge:
     Args:
         extractor: Maps images to features.
         real: Images that G was not trained on.
-        training: Images that it was trained on, to see whether it repeats them; None if nobody knows.
+        training: Images that it was trained on, to see whether it repeats them; None if nobody knows. One is too few.
         num_classes: Of the data, 0 without; a classifier of as many is taken to be one of these classes.
     """
 
@@ -94,7 +94,7 @@ class Judge:
         shares = ("precision", "recall", "density", "coverage")
         yield Kind(shares, ENOUGH, lambda fakes: self._neighbours(fakes).compute())
         yield Kind(("diversity",), PER_CLASS, lambda fakes: filled(PairwiseDiversity(), self.real, fakes).compute())
-        if self.training is not None:
+        if self.training is not None and len(self.training) > 1:
             yield Kind(("mifid", "memorization_distance"), moments, self._memorization)
         if self.extractor.num_classes:
             yield Kind(("inception_score", "inception_score_std"), ENOUGH, self._inception_score)

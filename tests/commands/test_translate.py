@@ -1,14 +1,23 @@
 """``gan-lightning translate``, after ``fit`` on folders: pictures in, pictures out, and what is refused."""
 
+import json
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import gan_lightning
+from datamodules import MNISTSampleDataModule, PairedImageDataModule, UnpairedImageDataModule
 from gan_lightning.commands.dispatch import run
+from gan_lightning.commands.evaluate import evaluate
+from gan_lightning.commands.export import export
 from gan_lightning.commands.translate import translate
+from gan_lightning.hub import HubGenerator
+from gan_lightning.images import to_uint8
+from gan_lightning.metrics import FeatureExtractor, FrechetDistance
 
 SIDE = 24
 
@@ -24,6 +33,21 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             pixels = random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
     return tmp_path
+
+
+class Means(FeatureExtractor):
+    """The mean of each channel."""
+
+    num_features = 3
+    recommended_samples = 3
+    fid_name = "fid_means"
+    preprocessing = "none"
+
+    def build(self) -> torch.nn.Module:
+        return torch.nn.Identity()
+
+    def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.float().mean((2, 3))
 
 
 def fit(gan: str, data: str) -> str:
@@ -50,6 +74,40 @@ def test_a_run_draws_grids_and_its_checkpoint_translates(gan: str, data: str, fo
     else:
         with pytest.raises(ValueError, match="translates to targets alone"):
             translate(checkpoint, "targets", "back", to="source")
+
+
+@pytest.mark.parametrize(("gan", "data"), [("pix2pix", "pairs"), ("cyclegan", "unpaired")])
+def test_translations_of_a_checkpoint_are_judged_and_its_generator_exported(
+    gan: str, data: str, folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = fit(gan, data)
+    module = gan_lightning.load(checkpoint)
+    kind = {"pairs": PairedImageDataModule, "unpaired": UnpairedImageDataModule}[data]
+    pairs = kind("sources", "targets", image_size=SIDE, val_fraction=0.3, test_fraction=0.5, batch_size=1)
+    evaluate(pairs, checkpoint, out="judged.json", batch_size=2, features=Means())
+    sources = pairs.dataset("test").sources
+    judged = json.loads(Path("judged.json").read_text())
+    distance = FrechetDistance(Means())
+    distance.update(pairs.read("test")[0], real=True)
+    distance.update(to_uint8(module.translate(sources[[*range(len(sources))]][0])), real=False)
+    (own,) = judged["subjects"]
+    assert own["count"] == len(sources)
+    assert own["values"]["fid_means"] == pytest.approx(distance.compute().item(), rel=1e-3)
+    export(checkpoint, "g.onnx")
+    assert "On 10 inputs" in capsys.readouterr().out
+    session = pytest.importorskip("onnxruntime").InferenceSession("g.onnx")
+    images = torch.rand(3, 3, SIDE, SIDE) * 2 - 1
+    (translated,) = session.run(["images"], {"sources": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(translated), module.translate(images), rtol=0, atol=1e-4)
+    export(checkpoint, "g.safetensors")
+    again = gan_lightning.load("g.safetensors")
+    torch.testing.assert_close(again.translate(images), module.translate(images), rtol=0, atol=0)
+    shared = HubGenerator(module).save_pretrained("hub") or HubGenerator.from_pretrained("hub")
+    torch.testing.assert_close(shared.gan.translate(images), module.translate(images), rtol=0, atol=0)
+    card = Path("hub/README.md").read_text()
+    assert "translates images (3, 24, 24)" in card and "gan.translate(images)" in card and "samples.png" not in card
+    with pytest.raises(TypeError, match="judge it on PairedImageDataModule or UnpairedImageDataModule"):
+        evaluate(MNISTSampleDataModule(), checkpoint)
 
 
 def test_what_cannot_be_done_is_explained(folders: Path) -> None:
