@@ -1,5 +1,12 @@
-"""Make docs/gallery.png: the first samples of every picture in docs/gans, which scripts/make_gan_pages.py makes."""
+"""Make docs/gallery.png: the first samples of every picture in docs/gans, which scripts/make_gan_pages.py makes.
 
+    python -m scripts.make_gallery
+    python -m scripts.make_gallery --runs runs/benchmark/faces --columns 16 --out docs/drawn_faces.png
+
+The second draws samples of the runs of seed 0 in a folder, one row each.
+"""
+
+import argparse
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -9,22 +16,23 @@ import gan_lightning
 from gan_lightning.images import tile, to_uint8
 
 COLUMNS, ROWS, MARGIN, LABEL = 20, 2, 8, 130
+LAST = Path("checkpoints", "last.ckpt")
 DOCS = Path(__file__).parents[1] / "docs"
 OUT = DOCS / "gallery.png"
 
 
-def sample_pixels(checkpoint: Path) -> Tensor:
-    """Samples of a checkpoint, (COLUMNS * ROWS, C, H, W) uint8; those of a conditional GAN are the classes in turn."""
+def sample_pixels(checkpoint: Path, count: int = COLUMNS * ROWS) -> Tensor:
+    """Samples of a checkpoint, (count, C, H, W) uint8; those of a conditional GAN are the classes in turn."""
     gan = gan_lightning.load(checkpoint)
     labels = range(gan.num_classes) if gan.num_classes else None
-    return to_uint8(gan.sample(COLUMNS * ROWS, labels=labels, seed=0))
+    return to_uint8(gan.sample(count, labels=labels, seed=0))
 
 
-def draw_sheet(pixels: dict[str, Tensor], path: Path) -> None:
+def draw_sheet(pixels: dict[str, Tensor], path: Path, columns: int = COLUMNS) -> None:
     """Write a picture of labelled strips: uint8 images (N, C, H, W), all of one size, by their names."""
     join(
         {
-            name: Image.fromarray(tile(images, COLUMNS).permute(1, 2, 0).squeeze(-1).numpy())
+            name: Image.fromarray(tile(images, columns).permute(1, 2, 0).squeeze(-1).numpy())
             for name, images in pixels.items()
         },
         path,
@@ -46,8 +54,23 @@ def join(strips: dict[str, Image.Image], path: Path) -> None:
 
 def main() -> None:
     """Draw."""
-    pictures = {path.stem.removeprefix("mnist_"): Image.open(path) for path in sorted((DOCS / "gans").glob("*.png"))}
-    join({name: picture.crop((0, 0, picture.width, picture.height // 2)) for name, picture in pictures.items()}, OUT)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, help="draw samples of the runs of this folder")
+    parser.add_argument("--columns", type=int, default=COLUMNS, help="of such samples")
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    if arguments.runs:
+        runs = [run for run in sorted(arguments.runs.glob("mnist_*-0")) if (run / LAST).exists()]
+        pixels = {_short(run.name[:-2]): sample_pixels(run / LAST, arguments.columns) for run in runs}
+        draw_sheet(pixels, arguments.out, arguments.columns)
+        return
+    pictures = {_short(path.stem): Image.open(path) for path in sorted((DOCS / "gans").glob("*.png"))}
+    halves = {name: picture.crop((0, 0, picture.width, picture.height // 2)) for name, picture in pictures.items()}
+    join(halves, arguments.out)
+
+
+def _short(experiment: str) -> str:
+    return experiment.removeprefix("mnist_")
 
 
 if __name__ == "__main__":
