@@ -19,6 +19,7 @@ from gan_lightning.engine.checkpoints import read_checkpoint
 from gan_lightning.images import to_uint8, write_bytes
 from gan_lightning.metrics import FeatureExtractor, features_for
 from gan_lightning.metrics.image_set import Batches, ImageSet, noise
+from gan_lightning.metrics.paired import distances_to_targets
 from gan_lightning.metrics.scores import Judge
 from gan_lightning.metrics.subsets import spread
 from gan_lightning.translation import TranslationModule
@@ -52,7 +53,8 @@ def evaluate(
 ) -> None:
     """Judge a checkpoint, or images of any tool, by every metric, and print a table.
 
-    Of a GAN that translates images, the translations of the split's sources are judged, each once.
+    Of a GAN that translates images, the translations of the split's sources are judged, each once, and if these have
+    targets, by their distance to them.
 
     Args:
         data: The data set, such as MNISTDataModule; its options are --data.root and so on.
@@ -132,6 +134,7 @@ def _of_checkpoint(
         "ema": gan.ema is not None,
         "truncation": truncation,
         "trained_on": (order or {}).get("data"),
+        "has_targets": isinstance(gan, TranslationModule) and getattr(data, "is_aligned", False),
     }
     return Subject(_short(path), facts, ((_to_pixels(some, path), labels) for some, labels in images))
 
@@ -191,6 +194,9 @@ def _judge(subjects: list[Subject], reals: RealImages, split: str, num: int, boo
 
     def scores(name: str, facts: dict[str, Any], fakes: ImageSet) -> Scores:
         values, refused = judge.scores(fakes)
+        if facts.get("has_targets"):
+            targets = real.pixels[spread(torch.arange(len(real)), num)]
+            values |= distances_to_targets(fakes.pixels, targets)
         draws = bootstrap if facts else 0
         deviations = judge.deviations(fakes, values, draws, reals.seed) if draws else {}
         numbers = {name: float(value) for name, value in values.items()}

@@ -39,6 +39,9 @@ ARROWS = {
     "downstream_accuracy": "↑",
     "mifid": "↓",
     "memorization_distance": "↑",
+    "l1": "↓",
+    "psnr": "↑",
+    "ssim": "↑",
 }
 """Which values are better. Those of a Fréchet distance are the lower ones."""
 

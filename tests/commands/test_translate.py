@@ -16,7 +16,7 @@ from gan_lightning.commands.evaluate import evaluate
 from gan_lightning.commands.export import export
 from gan_lightning.commands.translate import translate
 from gan_lightning.hub import HubGenerator
-from gan_lightning.images import to_uint8
+from gan_lightning.images import to_float, to_uint8
 from gan_lightning.metrics import FeatureExtractor, FrechetDistance
 
 SIDE = 24
@@ -93,6 +93,13 @@ def test_translations_of_a_checkpoint_are_judged_and_its_generator_exported(
     (own,) = judged["subjects"]
     assert own["count"] == len(sources)
     assert own["values"]["fid_means"] == pytest.approx(distance.compute().item(), rel=1e-3)
+    if data == "pairs":
+        targets = to_float(pairs.read("test")[0])
+        difference = (to_float(to_uint8(module.translate(sources[[*range(len(sources))]][0]))) - targets).abs().mean()
+        assert own["values"]["l1"] == pytest.approx(difference.item(), rel=1e-4)
+        assert own["values"]["psnr"] > 0 and own["values"]["ssim"] < 0.5
+    else:
+        assert not {"l1", "psnr", "ssim"} & own["values"].keys()
     export(checkpoint, "g.onnx")
     assert "On 10 inputs" in capsys.readouterr().out
     session = pytest.importorskip("onnxruntime").InferenceSession("g.onnx")
