@@ -44,6 +44,7 @@ class SamplesCheck:
         self.most = most
         self.has_validation = False
         self._training: list[Tensor] = []
+        self._lacking = most
         self._unseen: list[tuple[Tensor, ...]] = []
         self._suspected: set[str] = set()
         self._features = MNISTFeatures()
@@ -54,7 +55,8 @@ class SamplesCheck:
 
         Their thumbnails stay where they are, so that no training step waits for the device.
         """
-        if sum(map(len, self._training)) < self.most:
+        if self._lacking > 0:
+            self._lacking -= len(images)
             self._training.append(thumbnails(images))
 
     def see_validation(self, images: Tensor, labels: Tensor) -> None:
