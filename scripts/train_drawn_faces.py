@@ -45,6 +45,10 @@ EXPERIMENTS = {
         "model/conditional_dcgan",
         [*DCGAN, *ADAM, *FALLING, *AUGMENTED, "--data.attributes=[Blond_Hair, Wearing_Hat]"],
     ),
+    "sngan": (
+        "experiment/mnist_sngan",
+        [*AUGMENTED, "--model.discriminator_optimizer.lr=5e-4", "--data.flip=false", "--trainer.max_steps=2000"],
+    ),
 }
 """A configuration, and options."""
 MAX_SIZE = 2**20
