@@ -19,8 +19,9 @@ def spread(indices: Tensor, num: int) -> Tensor:
         Where they are among the indices, in ascending order of these, (min(N, num),) int64.
 
     Example:
+        >>> import torch
         >>> spread(torch.arange(10), 4)
-        tensor([0, 2, 5, 8])
+        tensor([0, 2, 5, 7])
     """
     chosen = (indices.double() * GOLDEN % 1).argsort()[:num]
     return chosen[indices[chosen].argsort()]
