@@ -77,6 +77,8 @@ class TranslationModule(AdversarialModule):
     def sample_labels(self, n: int, labels: int | Sequence[int] | Tensor | None, generator: Generator) -> Tensor:
         """The sources of n samples, (n, C, H, W): those given, in turn, or random ones that no update has seen.
 
+        None comes again before all have come.
+
         Raises:
             ValueError: If none are given, and there is no data module to take them from.
         """
@@ -86,8 +88,9 @@ class TranslationModule(AdversarialModule):
                     f"{type(self).__name__} translates images, and has none: give it some, translate(images), or "
                     "gan-lightning translate --images FOLDER."
                 )
-            chosen = torch.randint(len(self._examples), (n,), generator=generator).tolist()
-            labels = self._examples[chosen][1]
+            sources = self._examples.sources
+            rounds = [torch.randperm(len(sources), generator=generator) for _ in range(0, max(n, 1), len(sources))]
+            labels = sources[torch.cat(rounds)[:n].tolist()][0]
         if not isinstance(labels, Tensor) or labels.ndim != 4:
             raise ValueError(f"{type(self).__name__} translates images: labels must be (N, C, H, W), got {labels}.")
         turns = -(-n // len(labels))

@@ -15,6 +15,7 @@ from datamodules.pairs import PairDataset, TranslationDataModule
 from datamodules.pixels import PixelDataset
 from gan_lightning import CycleGAN, Pix2Pix
 from gan_lightning.engine.strategies import GANDDPStrategy
+from gan_lightning.images import to_uint8
 from gan_lightning.stabilizers import R1
 from gan_lightning.translation import TranslationModule
 
@@ -190,6 +191,17 @@ def test_samples_and_grids_are_of_held_out_images(name: str, trainer: BuildTrain
         torch.testing.assert_close(images[2::3], -images[::3], atol=1e-6, rtol=0)
     else:
         torch.testing.assert_close(images[2::3], gan.generator.to_source(None, images[1::3]))
+
+
+@pytest.mark.parametrize("n", [1, 4, 6, 15])
+def test_samples_are_of_each_held_out_source_as_often_as_of_any_other(trainer: BuildTrainer, n: int) -> None:
+    gan, data = build("Pix2Pix"), Squares()
+    trainer(max_steps=1).fit(gan, data)
+    held_out = data.dataset("val").sources.pixels
+    drawn = to_uint8(gan.sample_labels(n, None, torch.Generator().manual_seed(0)))
+    counts = [int((drawn == source).flatten(1).all(1).sum()) for source in held_out]
+    assert sum(counts) == n
+    assert max(counts) - min(counts) <= 1
 
 
 def test_predictions_are_translations(trainer: BuildTrainer) -> None:
