@@ -3,6 +3,7 @@
     python -m benchmarks.fair --root data                        # what is missing, of all; go on where it stopped
     python -m benchmarks.fair --data faces --only mnist_dcgan    # some of it
     python -m benchmarks.fair --data faces --again               # judge the runs of finished results anew
+    python -m benchmarks.fair --accelerator gpu                  # on a GPU; each result says where it was made
     python -m benchmarks.fair --table                            # print what there is
 
 The recipes are those of configs/experiment for MNIST. On MNIST, and on Fashion-MNIST where its files are below the
@@ -12,7 +13,7 @@ classes, and the conditional ResNet, whose networks are written out for MNIST, i
 
 Judged is the moving average of the last checkpoint, by 10,000 samples against the test images: the Fréchet distance of
 the data set, precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) and coverage (Naeem et al., 2020,
-arXiv:2002.09797). Minutes are of the processor, of a run that was made in one go. A result is one JSON file below
+arXiv:2002.09797). Minutes are of the processor, of a run that was made there in one go. A result is one JSON file below
 benchmarks/results/fair.
 """
 
@@ -58,12 +59,13 @@ def options(data: str, name: str, root: str) -> list[str]:
     return [*(word for file in files for word in ("--config", str(file))), f"--data.root={root}", *own, *attributes]
 
 
-def run(data: str, name: str, seed: int, root: str, runs: str) -> dict[str, Any]:
+def run(data: str, name: str, seed: int, root: str, runs: str, accelerator: str) -> dict[str, Any]:
     """Train (go on, if there is a checkpoint) and judge on the test images."""
     folder = runs if data == "mnist" else f"{runs}/{data}"
     is_new = not Path(folder, f"{name}-{seed}", "checkpoints", "last.ckpt").exists()
     places = [f"--trainer.default_root_dir={folder}", f"--run_name={name}-{seed}", "--ckpt_path=last"]
-    common = [*options(data, name, root), f"--seed_everything={seed}", *places]
+    own = [f"--seed_everything={seed}", f"--trainer.accelerator={accelerator}", "--trainer.devices=1"]
+    common = [*options(data, name, root), *own, *places]
     begun = time.process_time()
     command_line(["fit", *common])
     minutes = (time.process_time() - begun) / 60
@@ -79,10 +81,10 @@ def run(data: str, name: str, seed: int, root: str, runs: str) -> dict[str, Any]
         "metric": report.metric.partition("/")[2],
         "fid": report.value,
         **{metric: report.others[metric] for metric in METRICS},
-        "minutes": round(minutes, 1) if is_new else None,
+        "minutes": round(minutes, 1) if is_new and accelerator == "cpu" else None,
         "protocol": report.protocol(),
         "commit": git_commit(),
-        "device": device(),
+        "device": device(accelerator),
     }
 
 
@@ -126,6 +128,7 @@ def main() -> None:
     parser.add_argument("--root", default="data", help="folder of MNIST and Fashion-MNIST")
     parser.add_argument("--runs", default="runs/benchmark", help="where runs and faces are kept")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--again", action="store_true", help="judge finished runs anew, whose minutes stay")
     parser.add_argument("--table", action="store_true", help="print the results there are")
     arguments = parser.parse_args()
@@ -146,7 +149,7 @@ def main() -> None:
             if path.exists() is arguments.again and (data, name) not in LEFT_OUT:
                 root = str(faces) if data == "faces" else arguments.root
                 minutes = {"minutes": json.loads(path.read_text())["minutes"]} if arguments.again else {}
-                result = run(data, name, seed, root, arguments.runs) | minutes
+                result = run(data, name, seed, root, arguments.runs, arguments.accelerator) | minutes
                 path.write_text(json.dumps(result, indent=1) + "\n")
                 print(path.name, result["fid"], flush=True)
 

@@ -1,9 +1,9 @@
 """Make docs/gallery.png: the first samples of every picture in docs/gans, which scripts/make_gan_pages.py makes.
 
     python -m scripts.make_gallery
-    python -m scripts.make_gallery --runs runs/benchmark/faces --columns 16 --out docs/drawn_faces.png
+    python -m scripts.make_gallery --runs runs/benchmark/faces --seed 1 --columns 10 --out docs/drawn_faces.png
 
-The second draws samples of the runs of seed 0 in a folder, one row each.
+The second draws samples of the runs of one seed in a folder, one row each.
 """
 
 import argparse
@@ -56,12 +56,13 @@ def main() -> None:
     """Draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, help="draw samples of the runs of this folder")
+    parser.add_argument("--seed", type=int, default=0, help="of the runs")
     parser.add_argument("--columns", type=int, default=COLUMNS, help="of such samples")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     if arguments.runs:
-        runs = [run for run in sorted(arguments.runs.glob("mnist_*-0")) if (run / LAST).exists()]
-        pixels = {_short(run.name[:-2]): sample_pixels(run / LAST, arguments.columns) for run in runs}
+        runs = [run for run in sorted(arguments.runs.glob(f"mnist_*-{arguments.seed}")) if (run / LAST).exists()]
+        pixels = {_short(run.name.rpartition("-")[0]): sample_pixels(run / LAST, arguments.columns) for run in runs}
         draw_sheet(pixels, arguments.out, arguments.columns)
         return
     pictures = {_short(path.stem): Image.open(path) for path in sorted((DOCS / "gans").glob("*.png"))}
