@@ -8,8 +8,9 @@
 
 The recipes are those of configs/experiment for MNIST. On MNIST, and on Fashion-MNIST where its files are below the
 root, the protocol is that of benchmarks/mnist.py, whose runs are gone on with: 5,000 updates of G. Faces are 5,000
-drawings (tests/datamodules/drawn_faces.py) at 64 px, with 1,000 updates of G; conditional GANs get hair and hats as
-classes, and the conditional ResNet, whose networks are written out for MNIST, is left out.
+drawings (tests/datamodules/drawn_faces.py) at 64 px, with 1,000 updates of G, a fifth, and ProGAN's phases are a fifth
+as long, too; conditional GANs get hair and hats as classes, and the conditional ResNet, whose networks are written out
+for MNIST, is left out.
 
 Judged is the moving average of the last checkpoint, by 10,000 samples against the test images: the Fréchet distance of
 the data set, precision and recall (Kynkäänniemi et al., 2019, arXiv:1904.06991) and coverage (Naeem et al., 2020,
@@ -53,10 +54,13 @@ def options(data: str, name: str, root: str) -> list[str]:
     recipe = ROOT / "configs" / "experiment" / f"{name}.yaml"
     model = yaml.safe_load(recipe.read_text())["model"]
     names = arguments_of(getattr(gan_lightning, model["class_path"], object))
-    is_conditional = "num_classes" in names or "num_classes" in str(model.get("init_args"))
-    attributes = ["--data.attributes=[Blond_Hair, Wearing_Hat]"] if data == "faces" and is_conditional else []
+    values = model.get("init_args", {})
+    if data == "faces" and ("num_classes" in names or "num_classes" in str(values)):
+        own = [*own, "--data.attributes=[Blond_Hair, Wearing_Hat]"]
+    if data == "faces" and "images_per_phase" in values:
+        own = [*own, f"--model.images_per_phase={values['images_per_phase'] // 5}"]
     files = [ROOT / "configs" / "data" / f"{config}.yaml", recipe, HERE / "mnist.yaml"]
-    return [*(word for file in files for word in ("--config", str(file))), f"--data.root={root}", *own, *attributes]
+    return [*(word for file in files for word in ("--config", str(file))), f"--data.root={root}", *own]
 
 
 def run(data: str, name: str, seed: int, root: str, runs: str, accelerator: str) -> dict[str, Any]:
