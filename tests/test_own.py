@@ -46,6 +46,7 @@ def test_the_page_has_a_block_and_a_command_for_each_kind() -> None:
     assert len(COMMANDS) == 8
 
 
+@pytest.mark.slow
 def test_commands_run_one_after_the_other_and_the_checkpoint_loads(mypkg: ModuleType, capsys: Any) -> None:
     for number, (command, *options) in enumerate(COMMANDS):
         if command == "generate":

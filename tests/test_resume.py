@@ -93,8 +93,8 @@ class SaveAt(Callback):
     [
         *(pytest.param(name, 0, 2, marks=[] if name in QUICK else pytest.mark.slow) for name in gan_lightning.__all__),
         ("CGAN", 2, 1),
-        ("CGAN", 2, 2),
-        ("WGANGP", 2, 2),
+        pytest.param("CGAN", 2, 2, marks=pytest.mark.slow),
+        pytest.param("WGANGP", 2, 2, marks=pytest.mark.slow),
     ],
 )
 def test_resumed_equals_uninterrupted_with_workers_and_processes(

@@ -183,6 +183,7 @@ def test_every_package_is_built() -> None:
     assert set(setuptools["packages"]) == packages | configs
 
 
+@pytest.mark.slow
 def test_configurations_come_with_a_wheel(tmp_path: Path) -> None:
     """Unpacked where there is no checkout, and used by the real command."""
     pytest.importorskip("setuptools", "77", reason="nothing else can build the wheel without a network")

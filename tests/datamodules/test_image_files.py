@@ -51,6 +51,7 @@ def test_the_open_cache_is_pickled_without_its_pixels(data):
 
 
 @pytest.mark.parametrize("data", ["celeba"], indirect=True)
+@pytest.mark.slow
 def test_a_spawned_worker_gives_the_same_batches(data):
     dataset = data.dataset("train")
     batches = [[5, 0, len(dataset) + 3], [1, 2]]

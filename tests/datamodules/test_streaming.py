@@ -250,6 +250,7 @@ def bucket(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_shards_in_a_store_give_the_batches_of_a_folder(bucket: str, shards: Path, tmp_path: Path) -> None:
     options = {"image_shape": SHAPE, "num_classes": 2, "batch_size": 16}
     remote = StreamingImageDataModule(f"{bucket}/folder", cache_dir=str(tmp_path / "cache"), **options)

@@ -174,6 +174,7 @@ def test_a_player_whose_gradients_overflow_alone_skips_its_step(
 
 
 @pytest.mark.parametrize("name", ["SNGAN", "WGANGP"])
+@pytest.mark.slow
 def test_compiled_networks_train_as_eager_ones_and_save_the_same_names(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

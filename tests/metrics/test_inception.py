@@ -45,6 +45,7 @@ def test_features_of_small_grey_and_rgb_images_agree_and_nothing_random_is_drawn
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_a_faster_network_changes_no_distance(accept):
     """Weights that nobody trained, but with features of the size that trained ones have."""
     extractor = InceptionFeatures(str(accept))
