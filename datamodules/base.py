@@ -111,6 +111,12 @@ class ImageDataModule(LightningDataModule, Derivable):
         digest = blake2b(f"{self.image_shape} {self.version}".encode(), digest_size=4).hexdigest()
         return f"{self.name}-{describe_size(*self.image_shape[1:])}px-{digest}"
 
+    @property
+    def class_counts(self) -> list[int] | None:
+        """Training images of each class, by which an evaluation draws classes; None where there are none."""
+        labels = self.dataset("train").labels if self.num_classes else None
+        return None if labels is None else labels.bincount(minlength=self.num_classes).tolist()
+
     def __str__(self) -> str:
         """The class and what models need to know of it; Lightning's would read all splits."""
         return f"{type(self).__name__}(image_shape={self.image_shape}, num_classes={self.num_classes})"

@@ -83,6 +83,10 @@ class StreamingImageDataModule(ImageDataModule):
         return " ".join(self._stream(split).digest for split in SPLITS if self._has(split))
 
     @property
+    def class_counts(self) -> None:
+        """Not known: the labels lie in the shards, beside the images."""
+
+    @property
     def folder(self) -> Path | None:
         """Where the shards lie; None if they are in a store."""
         return None if "://" in self.root else Path(self.root)

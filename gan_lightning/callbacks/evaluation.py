@@ -28,6 +28,7 @@ from gan_lightning.metrics.cache import Key, file_of
 from gan_lightning.metrics.frechet import Given
 from gan_lightning.metrics.scores import better
 from gan_lightning.metrics.statistics import METRIC_STATES, RealStatistics, read_statistics, write_statistics
+from gan_lightning.metrics.subsets import class_shares, in_shares
 
 SEED_STRIDE = 2**20  # above the number of batches of fakes: no batch seed of one `seed` is that of another
 
@@ -50,9 +51,11 @@ class Evaluation(Callback):
 
     Fakes come from ``pl_module.sample(n, seed=...)``, so from the averaged generator when there is one, and from
     random numbers of their own: an evaluation leaves no trace in training. They are the same fakes each time and on
-    any number of processes. Real images are those of the first data loader, in any form that ``read_batch`` knows.
-    Their statistics are computed once and kept on disk, if the data module has a ``fingerprint`` (which must cover its
-    splits and transforms) and the loop sees all of the loader's ``dataset``.
+    any number of processes. A conditional GAN draws each class as often as the training images have it, by the data
+    module's ``class_counts``, for it does not learn how frequent a class is; without these, all equally often. Real
+    images are those of the first data loader, in any form that ``read_batch`` knows. Their statistics are computed once
+    and kept on disk, if the data module has a ``fingerprint`` (which must cover its splits and transforms) and the loop
+    sees all of the loader's ``dataset``.
 
     Fakes that are not finite are reported, and logged as NaN; training goes on.
 
@@ -190,7 +193,8 @@ class Evaluation(Callback):
             return
         if not self._num_reals:
             self._complete_reals(trainer)
-        step = _updates(trainer, pl_module)
+        self._class_counts = class_shares(pl_module, getattr(trainer, "datamodule", None))
+        step = int(getattr(pl_module, "updates", trainer.global_step))  # the latter is 0 where a checkpoint is judged
         value, others = self._scores(trainer, pl_module, step)
         self.report = EvaluationReport(
             metric=f"{self._split}/{self.features.fid_name}",
@@ -204,6 +208,7 @@ class Evaluation(Callback):
             ema=getattr(pl_module, "ema", None) is not None,
             seed=self.seed,
             batch_size=self.batch_size,
+            class_counts=self._class_counts,
             others=others,
         )
         keyed = {f"{self._split}/{name}": other for name, other in others.items()}
@@ -263,7 +268,9 @@ class Evaluation(Callback):
         starts = range(0, self._num_fakes, self.batch_size)
         for batch in range(trainer.global_rank, len(starts), trainer.world_size):
             size = min(self.batch_size, self._num_fakes - starts[batch])
-            images = sampler.sample(size, seed=self.seed * SEED_STRIDE + batch)
+            indices = torch.arange(size) + starts[batch]
+            classes = {"labels": in_shares(self._class_counts, indices)} if self._class_counts else {}
+            images = sampler.sample(size, **classes, seed=self.seed * SEED_STRIDE + batch)
             broken_here = size - int(images.isfinite().flatten(1).all(dim=1).sum())
             broken += broken_here
             if not broken_here:
@@ -289,8 +296,3 @@ class Evaluation(Callback):
     def _cache_path(self, trainer: Trainer, key: Key) -> Path:
         folder = Path(self.cache_dir) if self.cache_dir else Path(trainer.default_root_dir) / "cache"
         return file_of(folder, self._split, key)
-
-
-def _updates(trainer: Trainer, pl_module: LightningModule) -> int:
-    """Of G; the trainer's own count is 0 where a checkpoint is judged."""
-    return int(getattr(pl_module, "updates", trainer.global_step))

@@ -21,7 +21,7 @@ from gan_lightning.metrics import FeatureExtractor, features_for
 from gan_lightning.metrics.image_set import Batches, ImageSet, noise
 from gan_lightning.metrics.paired import distances_to_targets
 from gan_lightning.metrics.scores import Judge
-from gan_lightning.metrics.subsets import spread
+from gan_lightning.metrics.subsets import class_shares, in_shares, spread
 from gan_lightning.translation import TranslationModule
 from gan_lightning.version import __version__
 
@@ -53,8 +53,8 @@ def evaluate(
 ) -> None:
     """Judge a checkpoint, or images of any tool, by every metric, and print a table.
 
-    Of a GAN that translates images, the translations of the split's sources are judged, each once, and if these have
-    targets, by their distance to them.
+    A conditional GAN draws each class as often as the training images have it. Of one that translates images, each of
+    the split's sources is translated once, and if these have targets, the distance to them is told, too.
 
     Args:
         data: The data set, such as MNISTDataModule; its options are --data.root and so on.
@@ -119,7 +119,7 @@ def _of_checkpoint(
     if isinstance(gan, TranslationModule):
         images, shape = _translations(gan, path, data, split, num, batch_size), gan.generator.image_shape
     else:
-        images, shape = _samples(gan, num, seed, batch_size, truncation), tuple(gan.sample(1, seed=0).shape[1:])
+        images, shape = _samples(gan, data, num, seed, batch_size, truncation), tuple(gan.sample(1, seed=0).shape[1:])
     shape_of_data = getattr(data, "image_shape", None)
     if shape_of_data is not None and tuple(shape_of_data) != shape:
         raise ValueError(
@@ -140,12 +140,18 @@ def _of_checkpoint(
 
 
 def _samples(
-    gan: AdversarialModule, num: int, seed: int, batch_size: int, truncation: float | None
+    gan: AdversarialModule,
+    data: LightningDataModule,
+    num: int,
+    seed: int,
+    batch_size: int,
+    truncation: float | None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images with their classes, which a conditional GAN draws in turn; -1 for none."""
-    classes, offset = list(range(gan.num_classes)) or None, 0 if gan.num_classes else 1
+    """Images with their classes, which a conditional GAN draws as often as the data have them; -1 for none."""
+    counts = class_shares(gan, data)
+    classes = in_shares(counts, torch.arange(num)) if counts else None
     for images, labels in gan.stream(num, classes, seed, batch_size, truncation):
-        yield images, labels - offset
+        yield images, labels if counts else labels - 1
 
 
 def _translations(
@@ -210,6 +216,7 @@ def _judge(subjects: list[Subject], reals: RealImages, split: str, num: int, boo
     protocol = {
         "version": __version__,
         "data": reals.name or "unnamed data",
+        "class_counts": getattr(reals.data, "class_counts", None),
         "split": split,
         "real_images": len(real),
         "training_images": len(known),

@@ -1,6 +1,5 @@
 """What a classifier sees in fakes: how sure it is, which classes there are, and how alike each class is to its own."""
 
-import math
 from typing import Any
 
 import torch
@@ -9,9 +8,7 @@ from torchmetrics import Metric
 
 from gan_lightning.arguments import check_counts
 from gan_lightning.metrics.frechet import frechet, moments
-
-GOLDEN = (math.sqrt(5) - 1) / 2
-"""Whose multiples are spread over [0, 1) most evenly, modulo 1."""
+from gan_lightning.metrics.subsets import GOLDEN
 
 
 class InceptionScore(Metric):

@@ -1,7 +1,7 @@
 """The protocol beside the number: a Fréchet distance means nothing without it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,7 @@ class EvaluationReport:
         ema: Whether the fakes came from the averaged generator.
         seed: The fakes are a function of it, and of ...
         batch_size: ... how many were drawn at once.
+        class_counts: In whose proportions a conditional GAN drew classes; None for another GAN.
         others: Values of other metrics on the same features, of as many real images as fakes.
     """
 
@@ -34,6 +35,7 @@ class EvaluationReport:
     ema: bool
     seed: int
     batch_size: int
+    class_counts: Sequence[int] | None = None
     others: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -44,7 +46,7 @@ class EvaluationReport:
             f"against {self.reals} {self.split} images of {self.data}, {self.extractor}{others}"
         )
 
-    def protocol(self) -> dict[str, str | int | bool]:
+    def protocol(self) -> dict[str, str | int | bool | Sequence[int] | None]:
         """All fields but the values and their step, for the hyperparameters of a logger."""
         values = ("value", "step", "others")
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in values}

@@ -1,8 +1,12 @@
-"""Some images of many, from all along their order, which may be class by class, or classes in turn."""
+"""Some images of many, from all along their order, and classes in given shares, by a sequence without a period."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 GOLDEN = (5**0.5 - 1) / 2
+"""Whose multiples are spread over [0, 1) most evenly, modulo 1."""
 
 
 def spread(indices: Tensor, num: int) -> Tensor:
@@ -25,3 +29,38 @@ def spread(indices: Tensor, num: int) -> Tensor:
     """
     chosen = (indices.double() * GOLDEN % 1).argsort()[:num]
     return chosen[indices[chosen].argsort()]
+
+
+def class_shares(gan: object, data: object) -> list[int] | None:
+    """In which proportions a GAN should draw classes to be compared with real images.
+
+    Args:
+        gan: What ``num_classes`` tells of it, 0 for an unconditional one.
+        data: A data module, whose attribute ``class_counts`` may tell how many training images each class has.
+
+    Returns:
+        These counts; where the data do not tell, a one for each class; None for an unconditional GAN.
+    """
+    num_classes = getattr(gan, "num_classes", 0)
+    return (getattr(data, "class_counts", None) or [1] * num_classes) if num_classes else None
+
+
+def in_shares(counts: Sequence[int], indices: Tensor) -> Tensor:
+    """Classes for images, each as often as it should be, in any stretch of them as far as that can be.
+
+    Image i gets the class at i φ modulo 1, as in :func:`spread`, where classes lie side by side over [0, 1), each as
+    wide as its share.
+
+    Args:
+        counts: Of each class, in proportion to its share, at least 0, not all of them 0.
+        indices: (N,) int64, of the images, at least 0.
+
+    Returns:
+        (N,) int64 in [0, number of classes).
+
+    Example:
+        >>> in_shares([3, 0, 1], torch.arange(8)).tolist()
+        [0, 0, 0, 2, 0, 0, 0, 0]
+    """
+    ends = torch.tensor(counts, dtype=torch.float64).cumsum(0)
+    return torch.searchsorted(ends / ends[-1], indices.double() * GOLDEN % 1, right=True)

@@ -164,6 +164,7 @@ def test_report_states_the_protocol(tmp_path):
         "ema": True,
         "seed": 0,
         "batch_size": 16,
+        "class_counts": None,
     }
     line = f"val/fid_pixels {report.value:.2f} at step 0: 64 fakes (EMA, seed 0) against 40 val images of pixels-v1"
     assert str(report).startswith(line)
@@ -196,6 +197,29 @@ def test_each_batch_of_fakes_has_its_own_seed_and_the_same_at_every_evaluation(t
     make_trainer(tmp_path, make_evaluation(seed=1)).validate(other, Pixels(), verbose=False)
     assert len(set(other.seeds)) == 4
     assert not set(other.seeds) & set(painter.seeds)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"), [([60, 30, 10], [38, 19, 7]), ([0, 5], [0, 64]), (None, [22, 21, 21])], ids=str
+)
+def test_a_conditional_gan_draws_classes_as_often_as_the_training_images_have_them(tmp_path, counts, expected):
+    class Conditional(Painter):
+        num_classes = 3
+        drawn: list[Tensor] = []
+
+        def sample(self, n: int, labels: Tensor | None = None, seed: int | None = None) -> Tensor:
+            self.drawn.append(labels)
+            return super().sample(n, seed=seed)
+
+    data, painter, evaluation = Pixels(), Conditional(), make_evaluation()
+    painter.drawn = []
+    data.class_counts = counts
+    make_trainer(tmp_path, evaluation).validate(painter, data, verbose=False)
+    assert len(painter.drawn) == FAKES // 16
+    assert torch.cat(painter.drawn).bincount().tolist() == pytest.approx(expected, abs=1)
+    share = pytest.approx([count / 4 for count in expected], abs=1.5)
+    assert all(labels.bincount(minlength=len(expected)).tolist() == share for labels in painter.drawn)
+    assert evaluation.report.class_counts == (counts or [1, 1, 1])
 
 
 def test_evaluation_leaves_random_state_and_training_flags_alone(tmp_path):

@@ -22,6 +22,7 @@ from gan_lightning.images import write_pixels
 from gan_lightning.metrics import FeatureExtractor, KernelDistance, scores
 from gan_lightning.metrics.image_set import ImageSet
 from gan_lightning.metrics.scores import Judge
+from gan_lightning.metrics.subsets import in_shares
 
 NUMBERS = {"test": 1_100, "train": 2_400, "val": 100}
 
@@ -122,10 +123,29 @@ def test_images_of_a_folder_or_a_file_score_as_the_checkpoint_that_made_them(
 ) -> None:
     path = checkpoint("CGAN")
     values = judged(ckpt_path=path, features=mean_features)["subjects"][0]["values"]
+    labels = ",".join(map(str, in_shares([1, 1, 1, 1], torch.arange(1_000)).tolist()))
     for out in ("made", "made.npz"):
-        generate(path, num=1_000, out=out, batch_size=250, device="cpu")
+        generate(path, num=1_000, out=out, labels=labels, batch_size=250, device="cpu")
         (subject,) = judged(fakes=out, features=mean_features)["subjects"]
         assert subject["values"] == pytest.approx(values, rel=1e-4)
+
+
+def test_a_conditional_gan_draws_classes_as_often_as_the_training_images_have_them(
+    checkpoint: Any, mean_features: FeatureExtractor
+) -> None:
+    class Rare(Many):
+        def read(self, split: Split) -> tuple[Tensor, Tensor]:
+            pixels, labels = super().read(split)
+            return pixels, torch.where(torch.arange(len(labels)) % 10 == 0, 3, labels % 2)
+
+    path, seen = checkpoint("CGAN"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "scores", lambda self, fakes: (seen.append(fakes), ({}, {}))[1])
+        result = judged(ckpt_path=path, features=mean_features, data=Rare())
+    shares = torch.tensor(result["protocol"]["class_counts"]) / NUMBERS["train"]
+    assert shares.tolist() == pytest.approx([0.4, 0.5, 0, 0.1], abs=0.01)
+    drawn = seen[0].labels.bincount(minlength=4) / len(seen[0])
+    assert drawn.tolist() == pytest.approx(shares.tolist(), abs=0.005)
 
 
 def test_intervals_are_of_sampling_by_random_numbers_of_their_own(

@@ -1,0 +1,35 @@
+"""Some images of many, and classes in given shares."""
+
+import pytest
+import torch
+
+from datamodules import GaussianDataModule, MNISTSampleDataModule
+from gan_lightning import GAN
+from gan_lightning.metrics.subsets import class_shares, in_shares
+
+
+@pytest.mark.parametrize("counts", [[1] * 10, [5, 0, 3, 2], [1, 1000], [0, 7], [5421, 6265, 5300]], ids=str)
+def test_classes_have_their_shares_in_any_stretch(counts: list[int]) -> None:
+    shares = torch.tensor(counts) / sum(counts)
+    for start, num in ((0, 2_000), (777, 250), (10**6, 100)):
+        found = in_shares(counts, torch.arange(start, start + num)).bincount(minlength=len(counts))
+        assert ((found - num * shares).abs() < 3).all()
+        assert not found[shares == 0].any()
+
+
+def test_an_image_has_its_class_whatever_is_drawn_beside_it() -> None:
+    indices = torch.arange(100)
+    whole = in_shares([2, 3, 5], indices)
+    assert torch.equal(torch.cat([in_shares([2, 3, 5], part) for part in indices.split(7)]), whole)
+
+
+def test_shares_are_those_of_the_training_images_or_equal_or_of_no_gan_that_has_no_classes() -> None:
+    class Conditional:
+        num_classes = 10
+
+    data = MNISTSampleDataModule()
+    counts = class_shares(Conditional(), data)
+    assert counts == data.class_counts and sum(counts) == len(data.dataset("train"))
+    assert class_shares(Conditional(), None) == class_shares(Conditional(), object()) == [1] * 10
+    assert class_shares(GAN(), data) is None
+    assert GaussianDataModule().class_counts is None
