@@ -56,6 +56,8 @@ def corruptions(images: ImageSet, repeated: ImageSet, extractor: MNISTFeatures) 
     for count in (100, 500, 1_000, 2_000, 5_000, 10_000):
         yield f"{count:,} training images (the floor)", images[:count]
     yield "1,000 training images repeated x10", repeated[torch.arange(FAKES) % len(repeated)]
+    classes = [(images.labels == digit).nonzero().flatten()[: FAKES // 10] for digit in range(10)]
+    yield "1,000 training images of each class", images[torch.cat(classes)]
     yield "one class missing (the 5)", images[images.labels != 5][:FAKES]
     yield "five classes missing (5 to 9)", images[images.labels < 5][:FAKES]
     yield "only 1s", images[images.labels == 1][:FAKES]

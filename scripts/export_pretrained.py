@@ -2,6 +2,7 @@
 
     python benchmarks/mnist.py --root data --only mnist_dcgan
     python scripts/export_pretrained.py --name dcgan-mnist --experiment mnist_dcgan --root data
+    python scripts/export_pretrained.py --name acgan-mnist --root data    # judge the file that there is anew
 
 The card, docs/pretrained/<name>.md, tells what the file holds: its metrics are those of the file itself, whose weights
 are rounded to 16 bits, against the test images.
@@ -21,7 +22,7 @@ from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Evaluation
 from gan_lightning.images import tile, to_uint8, write_pixels
 from gan_lightning.metrics import FeatureExtractor
-from gan_lightning.pretrained import FOLDER, save_generator
+from gan_lightning.pretrained import FOLDER, read_card, save_generator
 
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "docs" / "pretrained"
@@ -99,12 +100,16 @@ def main() -> None:
     """Export one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", required=True, help="of the generator")
-    parser.add_argument("--experiment", required=True, help="of benchmarks/mnist.py")
+    parser.add_argument("--experiment", help="of benchmarks/mnist.py; left out, the file that there is is judged anew")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", default="runs/benchmark", help="where benchmarks/mnist.py keeps its runs")
     parser.add_argument("--root", default="data", help="folder of MNIST, as torchvision lays it out")
     arguments = parser.parse_args()
-    card = export(arguments.name, arguments.experiment, arguments.seed, arguments.runs, arguments.root)
+    name, root = arguments.name, arguments.root
+    if arguments.experiment:
+        card = export(name, arguments.experiment, arguments.seed, arguments.runs, root)
+    else:
+        card = ship(name, gan_lightning.load(name), read_card(FOLDER / f"{name}.safetensors"), MNISTDataModule(root))
     print(json.dumps(card, indent=1))
 
 

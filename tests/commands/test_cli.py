@@ -283,7 +283,7 @@ def test_last_of_a_run_that_saved_nothing_begins_it_again(command: Command, tmp_
     assert read_checkpoint(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt")["global_step"] == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_saves_whole_steps_and_keeps_the_exit_code(number: signal.Signals, tmp_path: Path) -> None:
     options = fit("gan", "--run_name=s", "--trainer.log_every_n_steps=1", steps=100_000)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

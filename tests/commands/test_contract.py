@@ -222,7 +222,6 @@ def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, 
     numbers = ["lr=0.5", "lr_schedule=linear", "warmup_steps=2", "clip_norm=0.1"]
     options = [f"--model.generator_optimizer.{number}" for number in numbers]
     run("whole", f"--config={CONFIGS}/model/gan.yaml", chosen, *options)
-    run("parts", f"--config={CONFIGS}/model/gan.yaml", chosen, *options, steps=4)
     cli = run("whole2", f"--config={CONFIGS}/model/gan.yaml", chosen, *options, *MONITOR)
     assert type(cli.trainer.optimizers[0]).__name__ == name
     assert identical(state("whole"), state("whole2"))

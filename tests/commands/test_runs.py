@@ -116,7 +116,7 @@ def test_a_lock_ends_with_the_run_and_is_not_inherited(run: Run) -> None:
     assert runs._locks == []
 
 
-@pytest.mark.parametrize("name", ["lr[1e-3]", "a*b?", "sieben-7", "-x", "{a,b}", "x.y"])
+@pytest.mark.parametrize("name", ["lr[1e-3]{a,b}*c?", "-x", "x.y"])
 def test_any_name_of_a_folder_is_a_name(run: Run, name: str) -> None:
     run(f"--run_name={name}", steps=3)
     printed = run(f"--run_name={name}", "--ckpt_path=last", steps=4)

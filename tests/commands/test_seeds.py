@@ -95,6 +95,7 @@ def test_what_is_wrong_is_named(text: str, options: list[str], message: str, run
     assert not runs.calls
 
 
+@pytest.mark.slow
 def test_a_wrong_option_is_named_before_any_run(capfd: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(sys, "argv", ["gan-lightning"])
     with pytest.raises(SystemExit) as caught:

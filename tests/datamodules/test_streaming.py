@@ -110,7 +110,7 @@ def gan(tiny_gan: Build) -> Callable[[], AdversarialModule]:
     return lambda: tiny_gan("WGANGP", image_shape=SHAPE, n_critic=2)
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_resumed_run_is_one_that_was_never_stopped(
     shards: Path, gan: Build, trainer: Build, tmp_path: Path, num_workers: int
 ) -> None:
