@@ -42,7 +42,8 @@ def class_shares(gan: object, data: object) -> list[int] | None:
         These counts; where the data do not tell, a one for each class; None for an unconditional GAN.
     """
     num_classes = getattr(gan, "num_classes", 0)
-    return (getattr(data, "class_counts", None) or [1] * num_classes) if num_classes else None
+    counts = getattr(data, "class_counts", None) or []
+    return (counts if any(counts) else [1] * num_classes) if num_classes else None
 
 
 def in_shares(counts: Sequence[int], indices: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Some images of many, and classes in given shares."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -31,5 +33,6 @@ def test_shares_are_those_of_the_training_images_or_equal_or_of_no_gan_that_has_
     counts = class_shares(Conditional(), data)
     assert counts == data.class_counts and sum(counts) == len(data.dataset("train"))
     assert class_shares(Conditional(), None) == class_shares(Conditional(), object()) == [1] * 10
+    assert class_shares(Conditional(), SimpleNamespace(class_counts=[0] * 10)) == [1] * 10  # none but test images
     assert class_shares(GAN(), data) is None
     assert GaussianDataModule().class_counts is None
