@@ -40,10 +40,21 @@ def class_shares(gan: object, data: object) -> list[int] | None:
 
     Returns:
         These counts; where the data do not tell, a one for each class; None for an unconditional GAN.
+
+    Raises:
+        ValueError: If there are counts of more classes than the GAN has, or one is negative.
     """
     num_classes = getattr(gan, "num_classes", 0)
-    counts = getattr(data, "class_counts", None) or []
-    return (counts if any(counts) else [1] * num_classes) if num_classes else None
+    told = getattr(data, "class_counts", None)
+    if not num_classes or told is None:
+        return [1] * num_classes or None
+    counts = [int(count) for count in told]
+    if len(counts) > num_classes or min(counts, default=0) < 0:
+        raise ValueError(
+            f"class_counts of {type(data).__name__} must be how many training images each of the {num_classes} classes "
+            f"of {type(gan).__name__} has, at least 0; got {counts}."
+        )
+    return counts if any(counts) else [1] * num_classes
 
 
 def in_shares(counts: Sequence[int], indices: Tensor) -> Tensor:

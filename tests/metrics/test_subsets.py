@@ -34,5 +34,12 @@ def test_shares_are_those_of_the_training_images_or_equal_or_of_no_gan_that_has_
     assert counts == data.class_counts and sum(counts) == len(data.dataset("train"))
     assert class_shares(Conditional(), None) == class_shares(Conditional(), object()) == [1] * 10
     assert class_shares(Conditional(), SimpleNamespace(class_counts=[0] * 10)) == [1] * 10  # none but test images
+    assert class_shares(Conditional(), SimpleNamespace(class_counts=torch.tensor([3, 0, 4]))) == [3, 0, 4]
     assert class_shares(GAN(), data) is None
     assert GaussianDataModule().class_counts is None
+
+
+@pytest.mark.parametrize("counts", [[1] * 11, [3, -1]], ids=str)
+def test_counts_that_are_none_of_the_gan_are_refused(counts: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"class_counts of SimpleNamespace must be .* each of the 10 classes of .* got"):
+        class_shares(SimpleNamespace(num_classes=10), SimpleNamespace(class_counts=counts))
