@@ -41,5 +41,5 @@ def test_shares_are_those_of_the_training_images_or_equal_or_of_no_gan_that_has_
 
 @pytest.mark.parametrize("counts", [[1] * 11, [3, -1]], ids=str)
 def test_counts_that_are_none_of_the_gan_are_refused(counts: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"class_counts of SimpleNamespace must be .* each of the 10 classes of .* got"):
+    with pytest.raises(ValueError, match=r"class_counts of SimpleNamespace must be .* the 10 classes of .* got"):
         class_shares(SimpleNamespace(num_classes=10), SimpleNamespace(class_counts=counts))
