@@ -7,6 +7,8 @@ from torch import Tensor
 
 GOLDEN = (5**0.5 - 1) / 2
 """Whose multiples are spread over [0, 1) most evenly, modulo 1."""
+SILVER = 2**0.5 - 1
+"""Likewise, and independently of the former, so that what is chosen by the one has its share of all of the other."""
 
 
 def spread(indices: Tensor, num: int) -> Tensor:
@@ -60,8 +62,7 @@ def class_shares(gan: object, data: object) -> list[int] | None:
 def in_shares(counts: Sequence[int], indices: Tensor) -> Tensor:
     """Classes for images, each as often as it should be, in any stretch of them as far as that can be.
 
-    Image i gets the class at i φ modulo 1, as in :func:`spread`, where classes lie side by side over [0, 1), each as
-    wide as its share.
+    Image i gets the class at i √2 modulo 1, where classes lie side by side over [0, 1), each as wide as its share.
 
     Args:
         counts: Of each class, in proportion to its share, at least 0, not all of them 0.
@@ -72,7 +73,7 @@ def in_shares(counts: Sequence[int], indices: Tensor) -> Tensor:
 
     Example:
         >>> in_shares([3, 0, 1], torch.arange(8)).tolist()
-        [0, 0, 0, 2, 0, 0, 0, 0]
+        [0, 0, 2, 0, 0, 0, 0, 2]
     """
     ends = torch.tensor(counts, dtype=torch.float64).cumsum(0)
-    return torch.searchsorted(ends / ends[-1], indices.double() * GOLDEN % 1, right=True)
+    return torch.searchsorted(ends / ends[-1], indices.double() * SILVER % 1, right=True)

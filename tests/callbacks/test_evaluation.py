@@ -200,7 +200,7 @@ def test_each_batch_of_fakes_has_its_own_seed_and_the_same_at_every_evaluation(t
 
 
 @pytest.mark.parametrize(
-    ("counts", "expected"), [([60, 30, 10], [38, 19, 7]), ([0, 5], [0, 64]), (None, [22, 21, 21])], ids=str
+    ("counts", "expected"), [([60, 30, 10], [38.4, 19.2, 6.4]), ([0, 5], [0, 64]), (None, [21.3, 21.3, 21.3])], ids=str
 )
 def test_a_conditional_gan_draws_classes_as_often_as_the_training_images_have_them(tmp_path, counts, expected):
     class Conditional(Painter):
@@ -216,8 +216,8 @@ def test_a_conditional_gan_draws_classes_as_often_as_the_training_images_have_th
     data.class_counts = counts
     make_trainer(tmp_path, evaluation).validate(painter, data, verbose=False)
     assert len(painter.drawn) == FAKES // 16
-    assert torch.cat(painter.drawn).bincount().tolist() == pytest.approx(expected, abs=1)
-    share = pytest.approx([count / 4 for count in expected], abs=1.5)
+    assert torch.cat(painter.drawn).bincount().tolist() == pytest.approx(expected, abs=2)
+    share = pytest.approx([count / 4 for count in expected], abs=2)
     assert all(labels.bincount(minlength=len(expected)).tolist() == share for labels in painter.drawn)
     assert evaluation.report.class_counts == (counts or [1, 1, 1])
 

@@ -7,7 +7,8 @@ import torch
 
 from datamodules import GaussianDataModule, MNISTSampleDataModule
 from gan_lightning import GAN
-from gan_lightning.metrics.subsets import class_shares, in_shares
+from gan_lightning.metrics.classes import InceptionScore
+from gan_lightning.metrics.subsets import class_shares, in_shares, spread
 
 
 @pytest.mark.parametrize("counts", [[1] * 10, [5, 0, 3, 2], [1, 1000], [0, 7], [5421, 6265, 5300]], ids=str)
@@ -17,6 +18,18 @@ def test_classes_have_their_shares_in_any_stretch(counts: list[int]) -> None:
         found = in_shares(counts, torch.arange(start, start + num)).bincount(minlength=len(counts))
         assert ((found - num * shares).abs() < 3).all()
         assert not found[shares == 0].any()
+
+
+def test_some_images_have_the_shares_of_all() -> None:
+    indices = torch.arange(10_000)
+    classes = in_shares([1] * 10, indices)
+    for num in (500, 1_000, 3_000):
+        assert ((classes[spread(indices, num)].bincount(minlength=10) / num - 0.1).abs() < 0.02).all()
+    logits = torch.nn.functional.one_hot(classes, 10) * 20.0
+    score = InceptionScore(num_classes=10)  # whose splits are chosen by such a sequence, too
+    score.update(logits)
+    values = score.compute()
+    assert values["inception_score"] == pytest.approx(10, rel=0.01)
 
 
 def test_an_image_has_its_class_whatever_is_drawn_beside_it() -> None:
