@@ -42,7 +42,7 @@ def judged_by_dcgan(generator: str) -> list[str]:
     return ["--model=AdversarialModule", *networks, "--model.loss=NonSaturatingLoss", *QUICK]
 
 
-LR, THREE = "--model.lr=5e-4", "--model.n_critic=3"
+LR, THREE, STRIDED = "--model.lr=5e-4", "--model.n_critic=3", "--model.networks=strided"
 ROWS = {
     "lr 2e-4, betas (0, 0.9), n_critic 1 (the paper's)": sngan(),
     "D's lr 8e-4": sngan(d_lr="8e-4"),
@@ -51,7 +51,11 @@ ROWS = {
     "lr 5e-4, n_critic 3": sngan(LR, THREE),
     "lr 5e-4, n_critic 3, non-saturating loss": sngan(LR, THREE, "--model.loss=NonSaturatingLoss"),
     "lr 5e-4, n_critic 3, betas (0.5, 0.99)": sngan(LR, THREE, "--model.betas=[0.5, 0.99]"),
-    "lr 5e-4, n_critic 2, D's lr 2e-3 (the recipe)": sngan(LR, "--model.n_critic=2", d_lr="2e-3"),
+    "lr 5e-4, n_critic 2, D's lr 2e-3 (the first recipe)": sngan(LR, "--model.n_critic=2", d_lr="2e-3"),
+    "lr 1e-3, D's lr 2e-3": sngan("--model.lr=1e-3", d_lr="2e-3"),
+    "D's convolutions strided, lr 5e-4, D's lr 2e-3": sngan(STRIDED, LR, d_lr="2e-3"),
+    "D's convolutions strided, lr 1e-3, D's lr 2e-3": sngan(STRIDED, "--model.lr=1e-3", d_lr="2e-3"),
+    "D's convolutions strided, lr 1e-3, D's lr 4e-3 (the recipe)": sngan(STRIDED, "--model.lr=1e-3", d_lr="4e-3"),
     "another game: DCGAN, lr 1e-3, betas (0.5, 0.99)": judged_by_dcgan("DCGAN"),
     "the same, with SNGAN's G": judged_by_dcgan("residual"),
 }
