@@ -48,15 +48,20 @@ class SNGAN(AdversarialModule):
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
-        check_choice(["residual", "strided"], networks=networks)
-        discriminator: nn.Module = ResNetDiscriminator(image_shape, width, max_width, last_block=last_block)
-        if networks == "strided":
-            discriminator = DCGANDiscriminator(image_shape, 2 * width, "none")
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
-            spectral_normalize(discriminator),
+            spectral_normalize(_discriminator(networks, image_shape, width, max_width, last_block)),
             loss,
             latent_dim=latent_dim,
             betas=betas,
             **kwargs,
         )
+
+
+def _discriminator(
+    networks: str, image_shape: tuple[int, int, int], width: int, max_width: int, last_block: str
+) -> nn.Module:
+    check_choice(["residual", "strided"], networks=networks)
+    if networks == "strided":
+        return DCGANDiscriminator(image_shape, 2 * width, "none")  # at half the resolution
+    return ResNetDiscriminator(image_shape, width, max_width, last_block=last_block)
