@@ -21,7 +21,7 @@ from gan_lightning.metrics import FeatureExtractor, features_for
 from gan_lightning.metrics.image_set import Batches, ImageSet, noise
 from gan_lightning.metrics.paired import distances_to_targets
 from gan_lightning.metrics.scores import Judge
-from gan_lightning.metrics.subsets import class_shares, in_shares, spread
+from gan_lightning.metrics.subsets import class_shares, counts_of, in_shares, spread
 from gan_lightning.translation import TranslationModule
 from gan_lightning.version import __version__
 
@@ -216,7 +216,7 @@ def _judge(subjects: list[Subject], reals: RealImages, split: str, num: int, boo
     protocol = {
         "version": __version__,
         "data": reals.name or "unnamed data",
-        "class_counts": getattr(reals.data, "class_counts", None),
+        "class_counts": counts_of(reals.data),
         "split": split,
         "real_images": len(real),
         "training_images": len(known),

@@ -33,12 +33,18 @@ def spread(indices: Tensor, num: int) -> Tensor:
     return chosen[indices[chosen].argsort()]
 
 
+def counts_of(data: object) -> list[int] | None:
+    """How many training images each class has, by ``class_counts`` of a data module; None if it does not tell."""
+    told = getattr(data, "class_counts", None)
+    return None if told is None else [int(count) for count in told]
+
+
 def class_shares(gan: object, data: object) -> list[int] | None:
     """In which proportions a GAN should draw classes to be compared with real images.
 
     Args:
         gan: What ``num_classes`` tells of it, 0 for an unconditional one.
-        data: A data module, whose attribute ``class_counts`` may tell how many training images each class has.
+        data: A data module, see :func:`counts_of`.
 
     Returns:
         These counts; where the data do not tell, a one for each class; None for an unconditional GAN.
@@ -47,10 +53,9 @@ def class_shares(gan: object, data: object) -> list[int] | None:
         ValueError: If there are counts of more classes than the GAN has, or one is negative.
     """
     num_classes = getattr(gan, "num_classes", 0)
-    told = getattr(data, "class_counts", None)
-    if not num_classes or told is None:
-        return [1] * num_classes or None
-    counts = [int(count) for count in told]
+    if not num_classes:
+        return None  # and no training image is read
+    counts = counts_of(data) or []
     if len(counts) > num_classes or min(counts, default=0) < 0:
         raise ValueError(
             f"class_counts of {type(data).__name__} must be how many training images each of the {num_classes} classes "

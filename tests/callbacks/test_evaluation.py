@@ -205,7 +205,6 @@ def test_each_batch_of_fakes_has_its_own_seed_and_the_same_at_every_evaluation(t
 def test_a_conditional_gan_draws_classes_as_often_as_the_training_images_have_them(tmp_path, counts, expected):
     class Conditional(Painter):
         num_classes = 3
-        drawn: list[Tensor] = []
 
         def sample(self, n: int, labels: Tensor | None = None, seed: int | None = None) -> Tensor:
             self.drawn.append(labels)

@@ -134,6 +134,10 @@ def test_a_conditional_gan_draws_classes_as_often_as_the_training_images_have_th
     checkpoint: Any, mean_features: FeatureExtractor
 ) -> None:
     class Rare(Many):
+        @property
+        def class_counts(self) -> Any:  # in a form of its own
+            return torch.tensor(super().class_counts)
+
         def read(self, split: Split) -> tuple[Tensor, Tensor]:
             pixels, labels = super().read(split)
             return pixels, torch.where(torch.arange(len(labels)) % 10 == 0, 3, labels % 2)

@@ -48,7 +48,8 @@ def test_shares_are_those_of_the_training_images_or_equal_or_of_no_gan_that_has_
     assert class_shares(Conditional(), None) == class_shares(Conditional(), object()) == [1] * 10
     assert class_shares(Conditional(), SimpleNamespace(class_counts=[0] * 10)) == [1] * 10  # none but test images
     assert class_shares(Conditional(), SimpleNamespace(class_counts=torch.tensor([3, 0, 4]))) == [3, 0, 4]
-    assert class_shares(GAN(), data) is None
+    unread = MNISTSampleDataModule()
+    assert class_shares(GAN(), unread) is None and not unread._datasets
     assert GaussianDataModule().class_counts is None
 
 
