@@ -1,4 +1,4 @@
-"""Why SNGAN was slow to learn on MNIST: one thing or two changed at a time, 1,000 updates of G each.
+"""Why SNGAN and its heirs were slow to learn on MNIST: one thing or two changed at a time, 1,000 updates of G each.
 
     python -m benchmarks.sngan --root data                       # run what is missing
     python -m benchmarks.sngan --root data --only "lr 5e-4"
@@ -30,10 +30,10 @@ GENERATORS = {
 JUDGE = "{class_path: DCGANDiscriminator, init_args: {image_shape: [1, 28, 28], width: 32}}"
 
 
-def sngan(*options: str, d_lr: str | None = None) -> list[str]:
-    """SNGAN with options, and with a learning rate of D's own."""
+def sngan(*options: str, d_lr: str | None = None, gan: str = "sngan") -> list[str]:
+    """SNGAN, or another GAN, with options, and with a learning rate of D's own."""
     own = [] if d_lr is None else ["--model.discriminator_optimizer=Adam", f"--model.discriminator_optimizer.lr={d_lr}"]
-    return ["--config", "configs/model/sngan.yaml", *WIDTHS, *options, *own]
+    return ["--config", f"configs/model/{gan}.yaml", *WIDTHS, *options, *own]
 
 
 def judged_by_dcgan(generator: str) -> list[str]:
@@ -43,6 +43,8 @@ def judged_by_dcgan(generator: str) -> list[str]:
 
 
 LR, THREE, STRIDED = "--model.lr=5e-4", "--model.n_critic=3", "--model.networks=strided"
+FIRST = [LR, "--model.n_critic=2"]  # the first recipes of all, with D's lr 2e-3
+BEST = [STRIDED, "--model.lr=1e-3", "--model.n_critic=1"]  # with D's lr 4e-3
 ROWS = {
     "lr 2e-4, betas (0, 0.9), n_critic 1 (the paper's)": sngan(),
     "D's lr 8e-4": sngan(d_lr="8e-4"),
@@ -58,6 +60,15 @@ ROWS = {
     "D's convolutions strided, lr 1e-3, D's lr 4e-3 (the recipe)": sngan(STRIDED, "--model.lr=1e-3", d_lr="4e-3"),
     "another game: DCGAN, lr 1e-3, betas (0.5, 0.99)": judged_by_dcgan("DCGAN"),
     "the same, with SNGAN's G": judged_by_dcgan("residual"),
+    "SAGAN, lr 5e-4, n_critic 2, D's lr 2e-3 (its first recipe)": sngan(*FIRST, d_lr="2e-3", gan="sagan"),
+    "SAGAN, lr 1e-3, D's lr 4e-3": sngan("--model.lr=1e-3", d_lr="4e-3", gan="sagan"),
+    "SAGAN, D's convolutions strided, lr 1e-3, D's lr 4e-3 (the recipe)": sngan(*BEST, d_lr="4e-3", gan="sagan"),
+    "projection, lr 5e-4, n_critic 2, D's lr 2e-3 (its first recipe)": sngan(
+        *FIRST, d_lr="2e-3", gan="projection_cgan"
+    ),
+    "projection, D's convolutions strided, lr 1e-3, D's lr 4e-3": sngan(*BEST, d_lr="4e-3", gan="projection_cgan"),
+    "BigGAN, lr 5e-4, n_critic 2, D's lr 2e-3 (its first recipe)": sngan(*FIRST, d_lr="2e-3", gan="biggan"),
+    "BigGAN, D's convolutions strided, lr 1e-3, D's lr 4e-3": sngan(*BEST, d_lr="4e-3", gan="biggan"),
 }
 """Options by what they change."""
 

@@ -10,7 +10,14 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
 from gan_lightning.losses import AdversarialLoss, HingeLoss
-from gan_lightning.networks import BigGANGenerator, Projection, ResNetDiscriminator, init_orthogonal, spectral_normalize
+from gan_lightning.networks import (
+    BigGANGenerator,
+    Networks,
+    Projection,
+    choose_discriminator,
+    init_orthogonal,
+    spectral_normalize,
+)
 from gan_lightning.parts import describe
 
 
@@ -19,6 +26,7 @@ class BigGAN(AdversarialModule):
 
     Args:
         image_shape, num_classes, latent_dim, embedding_dim, width, max_width, norm, attention: Of both networks.
+        networks: See :class:`~gan_lightning.modules.sngan.SNGAN`.
         loss, n_critic, lr, betas, discriminator_optimizer, kwargs: See :class:`~gan_lightning.base.AdversarialModule`.
     """
 
@@ -33,6 +41,7 @@ class BigGAN(AdversarialModule):
         max_width: int = 1024,
         norm: str = "batch",
         attention: int | None = 1,
+        networks: Networks = "residual",
         loss: AdversarialLoss = describe(HingeLoss),
         n_critic: int = 2,
         lr: float = 5e-5,
@@ -43,7 +52,7 @@ class BigGAN(AdversarialModule):
         generator = BigGANGenerator(
             image_shape, num_classes, latent_dim, embedding_dim, width, max_width, norm, attention
         )
-        judge = Projection(ResNetDiscriminator(image_shape, width, max_width, attention), num_classes)
+        judge = Projection(choose_discriminator(networks, image_shape, width, max_width, attention), num_classes)
         own: dict[str, Any] = {"latent_dim": latent_dim, "n_critic": n_critic, "lr": lr, "betas": betas}
         super().__init__(
             spectral_normalize(generator),

@@ -9,7 +9,13 @@ from typing import Any
 
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, HingeLoss
-from gan_lightning.networks import ConditionalResNetGenerator, Projection, ResNetDiscriminator, spectral_normalize
+from gan_lightning.networks import (
+    ConditionalResNetGenerator,
+    Networks,
+    Projection,
+    choose_discriminator,
+    spectral_normalize,
+)
 from gan_lightning.parts import describe
 
 
@@ -17,7 +23,7 @@ class ProjectionCGAN(AdversarialModule):
     """cGAN with projection (Miyato and Koyama, 2018, arXiv:1802.05637): SNGAN whose D and whose norms know the class.
 
     Args:
-        image_shape, latent_dim, width, max_width: See :class:`~gan_lightning.modules.sngan.SNGAN`.
+        image_shape, latent_dim, width, max_width, networks: See :class:`~gan_lightning.modules.sngan.SNGAN`.
         num_classes: Labels are in [0, num_classes).
         norm: Normalisation of G, which the class scales and shifts: "batch" or "none".
         loss, betas: As those of :class:`~gan_lightning.base.AdversarialModule`.
@@ -33,13 +39,14 @@ class ProjectionCGAN(AdversarialModule):
         width: int = 64,
         max_width: int = 1024,
         norm: str = "batch",
+        networks: Networks = "residual",
         loss: AdversarialLoss = describe(HingeLoss),
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             ConditionalResNetGenerator(image_shape, num_classes, latent_dim, width, max_width, norm),
-            spectral_normalize(Projection(ResNetDiscriminator(image_shape, width, max_width), num_classes)),
+            spectral_normalize(Projection(choose_discriminator(networks, image_shape, width, max_width), num_classes)),
             loss,
             latent_dim=latent_dim,
             betas=betas,

@@ -10,7 +10,7 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
 from gan_lightning.losses import AdversarialLoss, HingeLoss
-from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalize
+from gan_lightning.networks import Networks, ResNetGenerator, choose_discriminator, spectral_normalize
 from gan_lightning.parts import describe
 
 
@@ -20,7 +20,7 @@ class SAGAN(AdversarialModule):
     The paper's G and D know the class; these do not.
 
     Args:
-        image_shape, latent_dim, width, max_width, norm: See :class:`~gan_lightning.modules.sngan.SNGAN`.
+        image_shape, latent_dim, width, max_width, norm, networks: See :class:`~gan_lightning.modules.sngan.SNGAN`.
         attention: How often the resolution of the images is halved where pixels attend to each other, in both players.
         loss, lr, betas, discriminator_optimizer: As those of :class:`~gan_lightning.base.AdversarialModule`.
         kwargs: For the base.
@@ -35,6 +35,7 @@ class SAGAN(AdversarialModule):
         max_width: int = 1024,
         norm: str = "batch",
         attention: int = 1,
+        networks: Networks = "residual",
         loss: AdversarialLoss = describe(HingeLoss),
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.0, 0.9),
@@ -44,7 +45,7 @@ class SAGAN(AdversarialModule):
         own: dict[str, Any] = {"lr": lr, "betas": betas, "discriminator_optimizer": discriminator_optimizer}
         super().__init__(
             spectral_normalize(ResNetGenerator(image_shape, latent_dim, width, max_width, norm, attention)),
-            spectral_normalize(ResNetDiscriminator(image_shape, width, max_width, attention)),
+            spectral_normalize(choose_discriminator(networks, image_shape, width, max_width, attention)),
             loss,
             latent_dim=latent_dim,
             **own,

@@ -6,14 +6,11 @@ Good for larger images and residual networks, with no penalty to tune; D wants m
 On small images a plain D, ``networks: strided``, learns in far fewer updates.
 """
 
-from typing import Any, Literal
+from typing import Any
 
-from torch import nn
-
-from gan_lightning.arguments import check_choice
 from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, HingeLoss
-from gan_lightning.networks import DCGANDiscriminator, ResNetDiscriminator, ResNetGenerator, spectral_normalize
+from gan_lightning.networks import Networks, ResNetGenerator, choose_discriminator, spectral_normalize
 from gan_lightning.parts import describe
 
 
@@ -43,25 +40,16 @@ class SNGAN(AdversarialModule):
         max_width: int = 1024,
         norm: str = "batch",
         last_block: str = "flat",
-        networks: Literal["residual", "strided"] = "residual",
+        networks: Networks = "residual",
         loss: AdversarialLoss = describe(HingeLoss),
         betas: tuple[float, float] = (0.0, 0.9),
         **kwargs: Any,
     ) -> None:
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
-            spectral_normalize(_discriminator(networks, image_shape, width, max_width, last_block)),
+            spectral_normalize(choose_discriminator(networks, image_shape, width, max_width, last_block=last_block)),
             loss,
             latent_dim=latent_dim,
             betas=betas,
             **kwargs,
         )
-
-
-def _discriminator(
-    networks: str, image_shape: tuple[int, int, int], width: int, max_width: int, last_block: str
-) -> nn.Module:
-    check_choice(["residual", "strided"], networks=networks)
-    if networks == "strided":
-        return DCGANDiscriminator(image_shape, 2 * width, "none")  # at half the resolution
-    return ResNetDiscriminator(image_shape, width, max_width, last_block=last_block)

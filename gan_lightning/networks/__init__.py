@@ -2,6 +2,7 @@
 
 from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.autoencoder import Autoencoder, BEGANDiscriminator, BEGANGenerator, DCGANAutoencoder
+from gan_lightning.networks.choice import Networks, choose_discriminator
 from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNetGenerator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.equalized import equalize
@@ -41,6 +42,7 @@ __all__ = [
     "MLPGenerator",
     "MinibatchDiscriminationLayer",
     "MinibatchStdDevLayer",
+    "Networks",
     "PacGAN",
     "PatchDiscriminator",
     "ProGANDiscriminator",
@@ -59,6 +61,7 @@ __all__ = [
     "UpConv2d",
     "WithHeads",
     "WithMinibatchLayer",
+    "choose_discriminator",
     "equalize",
     "fuse_resampling",
     "grow",

@@ -53,12 +53,25 @@ def with_attention(
     Raises:
         ValueError: If no layer gives such feature maps.
     """
+    check_attention(halvings, attention)
     if attention is None:
         return list(layers)
-    if attention not in halvings:
+    place = halvings.index(attention)
+    return [*layers[: place + 1], SelfAttention(channels[place]), *layers[place + 1 :]]
+
+
+def check_attention(halvings: Sequence[int], attention: int | None) -> None:
+    """Refuse attention where no layer is.
+
+    Args:
+        halvings: How often the resolution of the images is halved behind the layers that there are.
+        attention: The halvings at which pixels attend to each other; None for no attention.
+
+    Raises:
+        ValueError: If no layer gives such feature maps.
+    """
+    if attention is not None and attention not in halvings:
         raise ValueError(
             "attention must be the number of halvings of the images' resolution at which pixels attend to each other, "
             f"from {min(halvings)} to {max(halvings)} here, or None, got {attention!r}."
         )
-    place = halvings.index(attention)
-    return [*layers[: place + 1], SelfAttention(channels[place]), *layers[place + 1 :]]

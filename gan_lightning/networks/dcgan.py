@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_lightning.arguments import check_choice, check_counts, check_positive
 from gan_lightning.game import Verdict
+from gan_lightning.networks.attention import SelfAttention, check_attention
 from gan_lightning.networks.init import init_normal
 from gan_lightning.networks.layers import NORMS, logits_of, norm_layer
 from gan_lightning.networks.shapes import Shape, check_images, check_latents, halvings, read_shape
@@ -76,6 +77,8 @@ class DCGANDiscriminator(Part):
         width: Feature maps at half the resolution of the images; doubled each time that the resolution halves.
         norm: Normalisation: "batch" or "none".
         init_std: Standard deviation of the initial weights.
+        attention: After how many halvings of the resolution of the images pixels attend to each other
+            (:class:`~gan_lightning.networks.attention.SelfAttention`); None for nowhere.
 
     Attributes:
         num_features: Of the head "features": what the last layer sees.
@@ -90,6 +93,7 @@ class DCGANDiscriminator(Part):
         width: int = 64,
         norm: str = "batch",
         init_std: float = 0.02,
+        attention: int | None = None,
     ) -> None:
         super().__init__()
         check_counts(width=width)
@@ -99,7 +103,8 @@ class DCGANDiscriminator(Part):
         self.width = width
         self.norm = norm
         self.init_std = init_std
-        self.layers = strided(self.image_shape, width, norm, 1)
+        self.attention = attention
+        self.layers = strided(self.image_shape, width, norm, 1, attention)
         sizes = halvings(self.image_shape)
         self.num_features = width * 2 ** (len(sizes) - 2) * math.prod(sizes[-1])
         init_normal(self, init_std)
@@ -114,12 +119,17 @@ class DCGANDiscriminator(Part):
         return Verdict(logits_of(last, maps), {"features": maps.flatten(1)})
 
 
-def strided(image_shape: Shape, width: int, norm: str, outputs: int) -> nn.Sequential:
+def strided(image_shape: Shape, width: int, norm: str, outputs: int, attention: int | None = None) -> nn.Sequential:
     """Convolutions that halve images, as :class:`DCGANDiscriminator` says, and one that sees all that is left."""
     sizes = halvings(image_shape)
     widths = [width * 2**k for k in range(len(sizes) - 1)]
-    layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-    for fan_in, fan_out in pairwise(widths):
-        layers += [nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=norm == "none")]
-        layers += [norm_layer(norm, fan_out), nn.LeakyReLU(0.2, inplace=True)]
+    check_attention(range(1, len(sizes)), attention)
+    layers: list[nn.Module] = []
+    for k, (fan_in, fan_out) in enumerate(pairwise([image_shape[0], *widths]), start=1):
+        layers.append(nn.Conv2d(fan_in, fan_out, 4, 2, 1, bias=k == 1 or norm == "none"))
+        if k > 1:
+            layers.append(norm_layer(norm, fan_out))
+        layers.append(nn.LeakyReLU(0.2, inplace=True))
+        if k == attention:
+            layers.append(SelfAttention(fan_out))
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, sizes[-1]))

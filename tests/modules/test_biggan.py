@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from torch import nn
 
 from gan_lightning import BigGAN
@@ -19,8 +20,9 @@ def test_defaults_are_the_papers_values(chosen: Any, usual: Any) -> None:
     assert chosen(BigGAN()) == {**usual, **told}
 
 
-def test_both_players_attend_and_are_spectrally_normalised() -> None:
-    gan = BigGAN(image_shape=(1, 16, 16), width=4)
+@pytest.mark.parametrize("networks", ["residual", "strided"])
+def test_both_players_attend_and_are_spectrally_normalised(networks: Any) -> None:
+    gan = BigGAN(image_shape=(1, 16, 16), width=4, networks=networks)
     for player in (gan.generator, gan.discriminator):
         assert sum(isinstance(m, SelfAttention) for m in player.modules()) == 1
         layers = [m for m in player.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.Embedding)]

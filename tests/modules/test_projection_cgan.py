@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from gan_lightning import ProjectionCGAN
 from gan_lightning.networks import Projection
 
@@ -11,8 +13,9 @@ def test_defaults_are_the_papers_values(chosen: Any, usual: Any) -> None:
     assert chosen(ProjectionCGAN()) == {**usual, **told, "optimizers": [("Adam", 2e-4, (0.0, 0.9))] * 2}
 
 
-def test_all_of_d_is_spectrally_normalised() -> None:
-    gan = ProjectionCGAN(image_shape=(1, 8, 8), width=4)
+@pytest.mark.parametrize("networks", ["residual", "strided"])
+def test_all_of_d_is_spectrally_normalised(networks: Any) -> None:
+    gan = ProjectionCGAN(image_shape=(1, 8, 8), width=4, networks=networks)
     assert isinstance(gan.discriminator, Projection)
     names = {name for name, _ in gan.discriminator.named_parameters() if not name.endswith("bias")}
     assert names

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, SelfAttention
+from gan_lightning.networks import DCGANDiscriminator, ResNetDiscriminator, ResNetGenerator, SelfAttention
 from gan_lightning.networks.attention import with_attention
 
 
@@ -78,9 +78,10 @@ def test_pixels_of_a_generator_attend_at_the_resolution_asked_for(attention, siz
     assert seen == [(channels, size, size)]
 
 
+@pytest.mark.parametrize("network", [ResNetDiscriminator, DCGANDiscriminator])
 @pytest.mark.parametrize(("attention", "size", "channels"), [(1, 8, 4), (2, 4, 8)])
-def test_pixels_of_a_discriminator_attend_at_the_resolution_asked_for(attention, size, channels):
-    discriminator = ResNetDiscriminator((1, 16, 16), 4, attention=attention)
+def test_pixels_of_a_discriminator_attend_at_the_resolution_asked_for(attention, size, channels, network):
+    discriminator = network((1, 16, 16), 4, attention=attention)
     seen = []
     (layer,) = (m for m in discriminator.modules() if isinstance(m, SelfAttention))
     layer.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[1:])))
@@ -91,6 +92,12 @@ def test_pixels_of_a_discriminator_attend_at_the_resolution_asked_for(attention,
 def test_networks_have_no_attention_unless_asked_for():
     networks = ResNetGenerator((1, 8, 8), 5, 4), ResNetDiscriminator((1, 8, 8), 4)
     assert not any(isinstance(m, SelfAttention) for network in networks for m in network.modules())
+
+
+@pytest.mark.parametrize("attention", [0, 3, "half"])
+def test_a_strided_discriminator_refuses_a_resolution_that_it_does_not_have(attention):
+    with pytest.raises(ValueError, match=rf"from 1 to 2 here, or None, got {attention!r}\."):
+        DCGANDiscriminator((1, 16, 16), 4, attention=attention)
 
 
 @pytest.mark.parametrize("attention", [0, 3, 1.5, "half"])

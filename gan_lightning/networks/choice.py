@@ -1,0 +1,37 @@
+"""The discriminators that SNGAN, and the GANs that are built on it, choose from."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from gan_lightning.arguments import check_choice
+from gan_lightning.networks.dcgan import DCGANDiscriminator
+from gan_lightning.networks.resnet import ResNetDiscriminator
+
+Networks = Literal["residual", "strided"]
+
+
+def choose_discriminator(
+    networks: str,
+    image_shape: Sequence[int],
+    width: int,
+    max_width: int,
+    attention: int | None = None,
+    last_block: str = "flat",
+) -> nn.Module:
+    """D beside a residual G.
+
+    Args:
+        networks: "residual", or "strided": DCGAN's D without norms, like the CNN of SNGAN's paper (Miyato et al., 2018,
+            arXiv:1802.05957, table 3), whose width, at half the resolution, is twice ``width``.
+        image_shape, attention: See :class:`~gan_lightning.networks.resnet.ResNetDiscriminator`.
+        width, max_width, last_block: See there; ``max_width`` and ``last_block`` are of a residual D alone.
+
+    Raises:
+        ValueError: If there are no such networks, or they cannot judge such images.
+    """
+    check_choice(["residual", "strided"], networks=networks)
+    if networks == "strided":
+        return DCGANDiscriminator(image_shape, 2 * width, "none", attention=attention)
+    return ResNetDiscriminator(image_shape, width, max_width, attention, last_block)
