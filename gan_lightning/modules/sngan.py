@@ -25,7 +25,8 @@ class SNGAN(AdversarialModule):
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
         last_block: Whether a residual D's last block keeps the resolution, "flat", or halves it, "half".
-        networks: "residual", or "strided", whose D is DCGAN's, without norms, like the CNN of the paper's table 3.
+        networks: "residual", or "strided", whose D is DCGAN's, without norms, like the CNN of the paper's table 3;
+            ``max_width`` is then G's alone.
         loss: What each player minimises.
         betas: Adam's.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
