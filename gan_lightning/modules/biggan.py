@@ -12,12 +12,12 @@ from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
 from gan_lightning.losses import AdversarialLoss, HingeLoss
 from gan_lightning.networks import (
     BigGANGenerator,
-    Networks,
     Projection,
     choose_discriminator,
     init_orthogonal,
     spectral_normalize,
 )
+from gan_lightning.networks.choice import Networks
 from gan_lightning.parts import describe
 
 
@@ -54,11 +54,7 @@ class BigGAN(AdversarialModule):
         )
         judge = Projection(choose_discriminator(networks, image_shape, width, max_width, attention), num_classes)
         own: dict[str, Any] = {"latent_dim": latent_dim, "n_critic": n_critic, "lr": lr, "betas": betas}
+        own |= {"discriminator_optimizer": discriminator_optimizer}
         super().__init__(
-            spectral_normalize(generator),
-            spectral_normalize(init_orthogonal(judge)),
-            loss,
-            discriminator_optimizer=discriminator_optimizer,
-            **own,
-            **kwargs,
+            spectral_normalize(generator), spectral_normalize(init_orthogonal(judge)), loss, **own, **kwargs
         )

@@ -11,11 +11,11 @@ from gan_lightning.base import AdversarialModule
 from gan_lightning.losses import AdversarialLoss, HingeLoss
 from gan_lightning.networks import (
     ConditionalResNetGenerator,
-    Networks,
     Projection,
     choose_discriminator,
     spectral_normalize,
 )
+from gan_lightning.networks.choice import Networks
 from gan_lightning.parts import describe
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from gan_lightning.base import AdversarialModule
 from gan_lightning.engine.optimizers import Adam, PlayerOptimizer
 from gan_lightning.losses import AdversarialLoss, HingeLoss
-from gan_lightning.networks import Networks, ResNetGenerator, choose_discriminator, spectral_normalize
+from gan_lightning.networks import ResNetGenerator, choose_discriminator, spectral_normalize
+from gan_lightning.networks.choice import Networks
 from gan_lightning.parts import describe
 
 

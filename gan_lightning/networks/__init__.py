@@ -2,7 +2,7 @@
 
 from gan_lightning.networks.attention import SelfAttention
 from gan_lightning.networks.autoencoder import Autoencoder, BEGANDiscriminator, BEGANGenerator, DCGANAutoencoder
-from gan_lightning.networks.choice import Networks, choose_discriminator
+from gan_lightning.networks.choice import choose_discriminator
 from gan_lightning.networks.conditional import BigGANGenerator, ConditionalResNetGenerator
 from gan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_lightning.networks.equalized import equalize
@@ -42,7 +42,6 @@ __all__ = [
     "MLPGenerator",
     "MinibatchDiscriminationLayer",
     "MinibatchStdDevLayer",
-    "Networks",
     "PacGAN",
     "PatchDiscriminator",
     "ProGANDiscriminator",
