@@ -27,7 +27,9 @@ from gan_lightning.engine.checkpoints import read_checkpoint
 from gan_lightning.panels import PANELS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+QUICK = {"celeba_sngan", "mnist_conditional_resnet", "mnist_dcgan", "mnist_sagan", "mnist_stylegan2", "mnist_wgangp"}
+"""Recipes that the fast tests try; the others are tried with the slow ones."""
 MODELS = sorted((CONFIGS / "model").glob("*.yaml"))
 OF_LATENTS = [path for path in MODELS if path.stem not in [name.lower() for name in gan_lightning.TRANSLATORS]]
 TINY = ["--data.batch_size=16", "--trainer.accelerator=cpu", "--evaluation.num_samples=20", "--samples.num_images=4"]
@@ -116,7 +118,13 @@ def test_every_model_config_trains_judges_and_generates(config: Path, command: C
     assert len(gan.sample(2)) == 2
 
 
-@pytest.mark.parametrize("name", ["quickstart", *(f"experiment/{path.stem}" for path in EXPERIMENTS)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quickstart",
+        *(pytest.param(f"experiment/{name}", marks=[] if name in QUICK else pytest.mark.slow) for name in EXPERIMENTS),
+    ],
+)
 def test_recipes_train(name: str, command: Command, tmp_path: Path) -> None:
     configs = ["data/mnist_sample", name, "trainer/cpu"]
     files = [f"--config={CONFIGS / config}.yaml" for config in configs]

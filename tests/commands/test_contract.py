@@ -216,7 +216,9 @@ def test_any_optimizer_joins_by_name(run: Any, name: str) -> None:
     assert [optimizer.param_groups[0]["lr"] for optimizer in cli.trainer.optimizers] == [0.01, 0.01]
 
 
-@pytest.mark.parametrize("name", ["NAdam", "RAdam", "RMSprop", "Rprop", "SGD"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ["NAdam", "RAdam", "Rprop"]), "RMSprop", "SGD"]
+)
 def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, name: str, identical: Any) -> None:
     chosen = f"--model.generator_optimizer={name}"
     numbers = ["lr=0.5", "lr_schedule=linear", "warmup_steps=2", "clip_norm=0.1"]

@@ -63,7 +63,7 @@ def test_two_processes_equal_one(exact_gan: Build, trainer: BuildTrainer, tiny_d
     assert difference(one, start) > 1e-4
 
 
-@pytest.mark.parametrize("n_critic", [1, 5])
+@pytest.mark.parametrize("n_critic", [1, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_two_processes_equal_one_with_every_stabilizer(
     exact_gan: Build, trainer: BuildTrainer, tiny_data: Any, name: str, n_critic: int
