@@ -1,7 +1,7 @@
 """The discriminators that SNGAN, and the GANs that are built on it, choose from."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import nn
 
@@ -31,7 +31,7 @@ def choose_discriminator(
     Raises:
         ValueError: If there are no such networks, or they cannot judge such images.
     """
-    check_choice(["residual", "strided"], networks=networks)
+    check_choice(get_args(Networks), networks=networks)
     if networks == "strided":
         return DCGANDiscriminator(image_shape, 2 * width, "none", attention=attention)
     return ResNetDiscriminator(image_shape, width, max_width, attention, last_block)
