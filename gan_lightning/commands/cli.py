@@ -17,7 +17,7 @@ from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import BestCheckpoint, Doctor, Evaluation
 from gan_lightning.commands.config_file import SaveConfig
 from gan_lightning.commands.defaults import CALLBACKS, HELP, NOT_EVALUATED, TRAINER_DEFAULTS
-from gan_lightning.commands.links import data_decide
+from gan_lightning.commands.links import check_decision, data_decide
 from gan_lightning.commands.loggers import adapt_logger
 from gan_lightning.commands.messages import fail
 from gan_lightning.commands.runs import (
@@ -57,11 +57,12 @@ class GANCLI(LightningCLI):
     run_directory: Path
     _data_error: Exception | None = None
 
-    def __init__(self, args: list[str] | None = None) -> None:
+    def __init__(self, args: list[str]) -> None:
+        self._command = args[0]
         with ExitStack() as self._surroundings:
             self._run(args)
 
-    def _run(self, args: list[str] | None) -> None:
+    def _run(self, args: list[str]) -> None:
         super().__init__(
             AdversarialModule,
             LightningDataModule,
@@ -77,6 +78,10 @@ class GANCLI(LightningCLI):
             load_from_checkpoint_support=False,  # a checkpoint's hyperparameters are the module's own
             args=args,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The command that was given: collecting the options of all four takes most of the start."""
+        return {self._command: super().subcommands()[self._command]}
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         """Say what Lightning's own options mean here."""
@@ -225,12 +230,8 @@ class GANCLI(LightningCLI):
         """Build the trainer, whose root is the run directory; the configuration records what the data decided."""
         init_args = self.config[self.subcommand].model.init_args
         for name in (name for name in LINKED if name in init_args):
-            asked, decided = init_args[name], self.model.hparams[name]
-            default = arguments_of(type(self.model))[name].default
-            if asked not in (None, default) and _listed(asked) != _listed(decided):
-                raise ValueError(
-                    f"--model.{name} is {asked}, but the data say {decided}: leave it out; the data decide."
-                )
+            decided = self.model.hparams[name]
+            check_decision(name, init_args[name], arguments_of(type(self.model))[name].default, decided)
             init_args[name] = decided
         return super().instantiate_trainer(default_root_dir=str(self.run_directory), **kwargs)
 
@@ -294,7 +295,3 @@ def _processes(trainer: Namespace) -> int:
     """How many processes Lightning starts, given these options, the machine and its scheduler."""
     options: dict[str, Any] = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
     return Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False).world_size
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value

@@ -32,3 +32,23 @@ def data_decide(name: str, data: LightningDataModule) -> Any:
         )
     images, _ = read_batch(next(iter(data.train_dataloader())))
     return tuple(images.shape[1:])
+
+
+def check_decision(name: str, asked: Any, default: Any, decided: Any) -> None:
+    """Refuse another value than that of the data.
+
+    Args:
+        name: As that of :func:`data_decide`.
+        asked: The argument, as the user gave it.
+        default: That of the GAN.
+        decided: What the data say.
+
+    Raises:
+        ValueError: If the user asked for something else.
+    """
+    if asked not in (None, default) and _listed(asked) != _listed(decided):
+        raise ValueError(f"--model.{name} is {asked}, but the data say {decided}: leave it out; the data decide.")
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
