@@ -4,6 +4,7 @@
     python -m benchmarks.alternatives --only "shared slopes" --rounds 9
 
 - "shared slopes": R1 and R2 take D's gradient from the pass that the loss has made. The package does.
+- "fused attention": pixels attend to each other without the matrix of all pairs in memory. The package does so.
 - "one pass": D judges reals and fakes together, where it has no batch norm. The package does not.
 - "inference mode": samples are drawn under ``inference_mode``, not ``no_grad``. The package does not.
 
@@ -16,19 +17,27 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from lightning.pytorch import seed_everything
+from torch import Tensor
 
 from benchmarks.mnist import device, git_commit
 from benchmarks.speed import Loop, build
 from datamodules import MNISTSampleDataModule
 from gan_lightning.game import Move, Verdict
+from gan_lightning.networks.attention import attend
 from gan_lightning.precision import is_full_precision
 
-GANS = {"shared slopes": ["R3GAN", "StyleGAN2"], "one pass": ["GAN", "SNGAN"], "inference mode": ["DCGAN", "GAN"]}
+GANS = {
+    "shared slopes": ["R3GAN", "StyleGAN2"],
+    "fused attention": ["SAGAN", "BigGAN"],
+    "one pass": ["GAN", "SNGAN"],
+    "inference mode": ["DCGAN", "GAN"],
+}
 SAMPLES = 1_000
 LAZY = 16
 Side = Callable[[int], float]
@@ -42,22 +51,28 @@ def loop_of(name: str) -> Loop:
     return loop
 
 
-def shared_slopes(name: str) -> tuple[Side, Side]:
-    """CPU seconds of some updates of G after the first one, with and without."""
-    loops = {True: loop_of(name), False: loop_of(name)}
+def patched(target: str, ours: Callable[..., Any], plain: Callable[..., Any], name: str) -> tuple[Side, Side]:
+    """CPU seconds of some updates of G after the first one, with our function and with the plain one in its place."""
 
-    def side(shares: bool) -> Side:
+    def side(function: Callable[..., Any]) -> Side:
+        loop = loop_of(name)
+
         def run(steps: int) -> float:
-            with patch("gan_lightning.base.is_full_precision", is_full_precision if shares else lambda _: False):
-                return loops[shares].run(1, steps)
+            with patch(target, function):
+                return loop.run(1, steps)
 
         return run
 
-    return side(True), side(False)
+    return side(ours), side(plain)
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """:func:`~gan_lightning.networks.attention.attend`, as it is written."""
+    return (query @ key.mT).softmax(dim=-1) @ value
 
 
 def one_pass(name: str) -> tuple[Side, Side]:
-    """The same of D's judgement."""
+    """CPU seconds of some updates of G after the first one, with D's one pass and with two."""
     loop, other = loop_of(name), loop_of(name)
     gan: Any = loop.gan
     apart = gan.terms
@@ -73,7 +88,7 @@ def one_pass(name: str) -> tuple[Side, Side]:
 
 
 def inference_mode(name: str) -> tuple[Side, Side]:
-    """The same of sampling."""
+    """CPU seconds of drawing samples some times."""
     gan = build(name).eval()
     latents = gan.sample_latent(SAMPLES)
     draw = type(gan).sample_from.__wrapped__  # type: ignore[attr-defined]  # without its no_grad
@@ -92,7 +107,8 @@ def inference_mode(name: str) -> tuple[Side, Side]:
 
 
 KINDS: dict[str, Callable[[str], tuple[Side, Side]]] = {
-    "shared slopes": shared_slopes,
+    "shared slopes": partial(patched, "gan_lightning.base.is_full_precision", is_full_precision, lambda _: False),
+    "fused attention": partial(patched, "gan_lightning.networks.attention.attend", attend, plain_attention),
     "one pass": one_pass,
     "inference mode": inference_mode,
 }

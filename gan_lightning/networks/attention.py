@@ -1,11 +1,53 @@
 """Self-attention over the pixels of feature maps."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from gan_lightning.arguments import check_counts
+
+_fused = partial(scaled_dot_product_attention, scale=1.0)
+
+
+class _Attend(torch.autograd.Function):
+    """Fused attention whose gradient has a gradient, which penalties need and PyTorch's lacks."""
+
+    @staticmethod
+    def forward(ctx: Any, *parts: Tensor) -> Tensor:
+        ctx.save_for_backward(*parts)
+        with torch.enable_grad():
+            ctx.parts = [part.detach().requires_grad_() for part in parts]
+            read: Tensor = _fused(*ctx.parts)
+        ctx.read = read
+        return read.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        is_kept, inputs, read = torch.is_grad_enabled(), ctx.parts, ctx.read
+        if is_kept:
+            inputs = query, key, value = ctx.saved_tensors
+            read = (query @ key.mT).softmax(dim=-1) @ value
+        found: tuple[Tensor, ...] = torch.autograd.grad(
+            read, inputs, gradients, retain_graph=True, create_graph=is_kept
+        )
+        return found
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(Q K^T) V, without the matrix of all pairs in memory.
+
+    Args:
+        query, key, value: Q, K and V, (N, 1, pixels, channels).
+
+    Returns:
+        What each pixel reads, of the same shape.
+    """
+    read: Tensor = (_Attend.apply if query.requires_grad else _fused)(query, key, value)
+    return read
 
 
 class SelfAttention(nn.Module):
@@ -31,11 +73,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x to γ o + x, which is x at first, as γ is 0."""
-        query, key, value = (layer(x).flatten(2) for layer in (self.query, self.key, self.value))
-        # Fused attention has no second derivative, which gradient penalties need.
-        attention = (query.transpose(1, 2) @ key).softmax(dim=2)  # eq. 1: how much pixel j reads of pixel i
-        read = (value @ attention.transpose(1, 2)).unflatten(2, x.shape[2:])  # eq. 2
-        out: Tensor = self.gamma * self.output(read) + x  # eq. 3
+        layers = (self.query, self.key, self.value)
+        query, key, value = (layer(x).flatten(2).mT.unsqueeze(1).contiguous() for layer in layers)
+        read = attend(query, key, value)  # eq. 1 and 2: how much pixel j reads of pixel i, and what
+        maps = read.squeeze(1).mT.unflatten(2, x.shape[2:])
+        out: Tensor = self.gamma * self.output(maps) + x  # eq. 3
         return out
 
 

@@ -58,6 +58,35 @@ def test_attention_has_first_and_second_derivatives():
     assert torch.autograd.gradgradcheck(layer, x)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(3, 5), (16, 16), (33, 31)])
+def test_the_fused_gradient_is_that_of_the_penalties(size, layout):
+    layer, x = make(), draw(2, 16, *size).contiguous(memory_format=layout).requires_grad_()
+    inputs = (x, *layer.parameters())
+    fused = torch.autograd.grad(layer(x).square().sum(), inputs)
+    plain = torch.autograd.grad(layer(x).square().sum(), inputs, create_graph=True)
+    for one, other in zip(fused, plain, strict=True):
+        assert other.requires_grad
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    assert layer(x.detach()).allclose(layer(x), rtol=0, atol=1e-12)
+
+
+def test_a_graph_that_is_kept_gives_the_same_gradient_again():
+    layer, x = make(), draw(1, 16, 4, 4).requires_grad_()
+    loss = layer(x).square().sum()
+    first, second = (torch.autograd.grad(loss, x, retain_graph=True)[0] for _ in range(2))
+    assert first.equal(second)
+
+
+def test_the_matrix_of_all_pairs_is_not_kept():
+    layer, x = make(), draw(1, 16, 64, 64).requires_grad_()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda t: t):
+        layer(x)
+    assert kept
+    assert max(kept) <= 16 * 64 * 64  # not 4096 x 4096
+
+
 def test_few_channels_are_reduced_to_one():
     assert SelfAttention(4).query.out_channels == 1
 
