@@ -25,7 +25,8 @@ TINY = [
     "--evaluation.num_samples=0",
     "--samples.num_images=4",
 ]
-LSGAN = [f"--config={CONFIGS}/model/lsgan.yaml", "--model.width=4"]
+LSGAN = [f"--config={CONFIGS}/model/lsgan.yaml", "--model.width=4", "--model.norm=none"]
+SMALL = [f"--config={CONFIGS}/model/dcgan.yaml", "--model.width=4", "--model.norm=none"]
 MONITOR = ["--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks.logging_interval=step"]
 COMPOSED = [
     "--model.norm=none",
@@ -186,23 +187,22 @@ def test_a_runs_own_config_reproduces_it_bit_for_bit(run: Any, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.__all__ if name != "AdversarialLoss"])
-@pytest.mark.parametrize("model", ["gan", "wgan"])
+@pytest.mark.parametrize("model", ["dcgan", "wgan"])
 def test_any_loss_joins_any_gan_by_name(run: Any, loss: str, model: str) -> None:
-    width = ["--model.width=4"] if model == "wgan" else []
-    cli = run("a", f"--config={CONFIGS}/model/{model}.yaml", *width, f"--model.loss={loss}", steps=1)
+    cli = run("a", f"--config={CONFIGS}/model/{model}.yaml", "--model.width=4", f"--model.loss={loss}", steps=1)
     assert type(cli.model.loss).__name__ == loss
     assert type(gan_lightning.load("runs/a/checkpoints/last.ckpt").loss).__name__ == loss
 
 
 def test_arguments_of_a_gans_own_loss_need_no_name(run: Any) -> None:
-    cli = run("a", f"--config={CONFIGS}/model/gan.yaml", "--model.loss.real_target=0.9", steps=1)
+    cli = run("a", *SMALL, "--model.loss.real_target=0.9", steps=1)
     assert (type(cli.model.loss).__name__, cli.model.loss.real_target) == ("NonSaturatingLoss", 0.9)
     assert state("a")["hyper_parameters"]["loss"]["init_args"] == {"real_target": 0.9, "fake_target": 0.0}
 
 
 @pytest.mark.parametrize("name", stabilizers.__all__)
 def test_any_stabilizer_joins_by_name(run: Any, name: str) -> None:
-    cli = run("a", f"--config={CONFIGS}/model/gan.yaml", f"--model.stabilizers+={name}", steps=1)
+    cli = run("a", *SMALL, f"--model.stabilizers+={name}", steps=1)
     assert [type(part).__name__ for part in cli.model.stabilizers] == [name]
     loaded = gan_lightning.load("runs/a/checkpoints/last.ckpt")
     assert loaded.stabilizers[0].describe() == cli.model.stabilizers[0].describe()
@@ -210,7 +210,7 @@ def test_any_stabilizer_joins_by_name(run: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"])
 def test_any_optimizer_joins_by_name(run: Any, name: str) -> None:
-    cli = run("a", f"--config={CONFIGS}/model/gan.yaml", f"--model.discriminator_optimizer={name}", "--model.lr=0.01")
+    cli = run("a", *SMALL, f"--model.discriminator_optimizer={name}", "--model.lr=0.01")
     kinds = [type(optimizer).__name__ for optimizer in cli.trainer.optimizers]
     assert kinds == ["Adam", name]
     assert [optimizer.param_groups[0]["lr"] for optimizer in cli.trainer.optimizers] == [0.01, 0.01]
@@ -223,8 +223,8 @@ def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, 
     chosen = f"--model.generator_optimizer={name}"
     numbers = ["lr=0.5", "lr_schedule=linear", "warmup_steps=2", "clip_norm=0.1"]
     options = [f"--model.generator_optimizer.{number}" for number in numbers]
-    run("whole", f"--config={CONFIGS}/model/gan.yaml", chosen, *options)
-    cli = run("whole2", f"--config={CONFIGS}/model/gan.yaml", chosen, *options, *MONITOR)
+    run("whole", *SMALL, chosen, *options)
+    cli = run("whole2", *SMALL, chosen, *options, *MONITOR)
     assert type(cli.trainer.optimizers[0]).__name__ == name
     assert identical(state("whole"), state("whole2"))
     assert list(logged("whole2", f"lr-{name}/G").values()) == pytest.approx([0.25, 0.375, 0.25, 0.125])
@@ -297,7 +297,7 @@ model:
         (["--model.stabilizers+=R1", "--model.stabilizers.every=0"], "every must be an integer, at least 1, got 0"),
         (["--model.generator_optimizer=Adaam"], "There is no optimizer 'Adaam'. Did you mean Adam? Choose from: "),
         (["--model.generator_optimizer=SGD", "--model.generator_optimizer.beta=3"], "SGD has no option 'beta'"),
-        (["--model.r1_weight=3"], "GAN has no option 'r1_weight'. Since version 0.2 it is --model.stabilizers+=R1"),
+        (["--model.r1_weight=3"], "DCGAN has no option 'r1_weight'. Since version 0.2 it is --model.stabilizers+=R1"),
         (["--model.discriminator_lr=3"], "Since version 0.2 it is --model.discriminator_optimizer.lr"),
         (["--model.lr_schedule=linear"], "Since version 0.2 it is --model.generator_optimizer.lr_schedule"),
         (["--model.loss=os.system"], "--model.loss: os.system is no AdversarialLoss. Choose from: "),
@@ -307,7 +307,7 @@ model:
 )
 def test_bad_parts_get_one_message(tmp_path: Path, capsys: Any, options: list[str], message: str) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["fit", *TINY, f"--config={CONFIGS}/model/gan.yaml", f"--trainer.default_root_dir={tmp_path}", *options])
+        main(["fit", *TINY, *SMALL, f"--trainer.default_root_dir={tmp_path}", *options])
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert message in error
