@@ -28,6 +28,7 @@ TABLES = (
         "inception_score",
         "class_coverage",
         "class_kl",
+        "certainty",
         "intra_fid",
         "downstream_accuracy",
     ),

@@ -24,6 +24,8 @@ SAMPLES_PER_FEATURE = 5
 """For covariances: with fewer, the distance says more of their number than of the images."""
 PER_CLASS = 100
 """Images of a class for a share of it, or to train on."""
+CERTAIN = 0.9
+"""Probability of its first guess at which a classifier is certain of an image."""
 ARROWS = {
     "kid_mean": "↓",
     "precision": "↑",
@@ -34,6 +36,7 @@ ARROWS = {
     "inception_score": "↑",
     "class_coverage": "↑",
     "class_kl": "↓",
+    "certainty": "↑",
     "accuracy": "↑",
     "intra_fid": "↓",
     "downstream_accuracy": "↑",
@@ -104,6 +107,7 @@ class Judge:
         classified = self.extractor.num_classes == self.num_classes > 0
         if classified:
             yield Kind(("class_coverage", "class_kl"), PER_CLASS * self.num_classes, self._histogram)
+            yield Kind(("certainty",), ENOUGH, lambda fakes: {"certainty": self._is_certain(fakes).mean()})
         if not (self.num_classes and fakes.has_classes and self.real.has_classes):
             return
         if classified:
@@ -148,6 +152,8 @@ class Judge:
         singles = self._neighbours(fakes).per_sample() if "precision" in asked else {}
         if "accuracy" in asked:
             singles["accuracy"] = self._is_right(fakes)
+        if "certainty" in asked:
+            singles["certainty"] = self._is_certain(fakes)
         for _ in range(draws):
             if self.extractor.fid_name in asked:
                 real, fake = (moments_of(side.features[_again(len(side), random)]) for side in (self.real, fakes))
@@ -185,6 +191,10 @@ class Judge:
     def _is_right(self, fakes: ImageSet) -> Tensor:
         """Whether the classifier sees the class that was asked for, (N,) of 0 and 1."""
         return (self.extractor.logits(fakes.features).argmax(1) == fakes.labels).float()
+
+    def _is_certain(self, fakes: ImageSet) -> Tensor:
+        """Whether the classifier is sure to see one of the classes, whichever, (N,) of 0 and 1."""
+        return (self.extractor.logits(fakes.features).softmax(1).amax(1) >= CERTAIN).float()
 
     def _intra_class(self, fakes: ImageSet) -> Values:
         metric = IntraClassDistance(self.num_classes, self.extractor.num_features)
