@@ -55,7 +55,7 @@ def run(build: Any, trainer: BuildTrainer, data: Any, steps: int, ckpt: Path | N
 
 
 # An epoch has 8 batches for n_critic of 1, 4 for 2: steps 3 and 5 are in the middle of one, 8 is its end.
-@pytest.mark.parametrize("stop", [3, 5, 8])
+@pytest.mark.parametrize("stop", [3, pytest.param(5, marks=pytest.mark.slow), 8])
 def test_resumed_equals_uninterrupted(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, stop: int
 ) -> None:

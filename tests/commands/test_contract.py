@@ -187,7 +187,7 @@ def test_a_runs_own_config_reproduces_it_bit_for_bit(run: Any, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("loss", [name for name in losses.__all__ if name != "AdversarialLoss"])
-@pytest.mark.parametrize("model", ["dcgan", "wgan"])
+@pytest.mark.parametrize("model", ["dcgan", pytest.param("wgan", marks=pytest.mark.slow)])
 def test_any_loss_joins_any_gan_by_name(run: Any, loss: str, model: str) -> None:
     cli = run("a", f"--config={CONFIGS}/model/{model}.yaml", "--model.width=4", f"--model.loss={loss}", steps=1)
     assert type(cli.model.loss).__name__ == loss
