@@ -46,7 +46,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Returns:
         What each pixel reads, of the same shape.
     """
-    read: Tensor = (_Attend.apply if query.requires_grad else _fused)(query, key, value)
+    parts = (query, key, value)
+    if not any(part.requires_grad for part in parts):
+        return _fused(*parts)
+    learns = [part if part.requires_grad else part.detach().requires_grad_() for part in parts]  # some may be frozen
+    read: Tensor = _Attend.apply(*learns)
     return read
 
 

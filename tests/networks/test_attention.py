@@ -87,6 +87,17 @@ def test_the_matrix_of_all_pairs_is_not_kept():
     assert max(kept) <= 16 * 64 * 64  # not 4096 x 4096
 
 
+@pytest.mark.parametrize("frozen", ["query", "key", "value"])
+def test_a_part_may_be_frozen(frozen):
+    layer, x = make(), draw(1, 16, 3, 3)  # the input needs no gradient either
+    getattr(layer, frozen).requires_grad_(False)
+    weights = [weight for weight in layer.parameters() if weight.requires_grad]
+    fused = torch.autograd.grad(layer(x).square().sum(), weights)
+    plain = torch.autograd.grad(layer(x).square().sum(), weights, create_graph=True)
+    torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
+    torch.autograd.grad(sum(gradient.square().sum() for gradient in plain), weights)
+
+
 def test_few_channels_are_reduced_to_one():
     assert SelfAttention(4).query.out_channels == 1
 
