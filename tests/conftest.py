@@ -100,6 +100,15 @@ class MeanFeatures(FeatureExtractor):
         return torch.stack([flat.mean(1), flat[:, 0]], dim=1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that names its quick cases, the others are slow."""
+    for item in items:
+        for mark in item.iter_markers("quick"):
+            if not set(mark.args) & set(item.callspec.id.split("-")):  # type: ignore[attr-defined]
+                item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _known_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run's seed is an environment variable: no test leaves one behind."""

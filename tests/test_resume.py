@@ -55,6 +55,7 @@ def run(build: Any, trainer: BuildTrainer, data: Any, steps: int, ckpt: Path | N
 
 
 # An epoch has 8 batches for n_critic of 1, 4 for 2: steps 3 and 5 are in the middle of one, 8 is its end.
+@pytest.mark.quick("3", "ProGAN", "StyleGAN2")
 @pytest.mark.parametrize("stop", [3, pytest.param(5, marks=pytest.mark.slow), 8])
 def test_resumed_equals_uninterrupted(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, stop: int
@@ -73,10 +74,6 @@ def test_resumed_equals_uninterrupted(
         assert logged.items() <= all_losses[step].items()
 
 
-QUICK = {"DCGAN", "SNGAN", "ProGAN", "StyleGAN2"}
-"""GANs that are resumed on two processes whenever tests run; the others with ``-m slow``."""
-
-
 class SaveAt(Callback):
     """Saves after some steps, in the middle of an epoch."""
 
@@ -88,15 +85,12 @@ class SaveAt(Callback):
             trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
 
 
-@pytest.mark.parametrize(
-    ("gan_name", "workers", "processes"),  # what workers do does not depend on the GAN
-    [
-        *(pytest.param(name, 0, 2, marks=[] if name in QUICK else pytest.mark.slow) for name in gan_lightning.__all__),
-        ("CGAN", 2, 1),
-        pytest.param("CGAN", 2, 2, marks=pytest.mark.slow),
-        pytest.param("WGANGP", 2, 2, marks=pytest.mark.slow),
-    ],
-)
+# What workers do does not depend on the GAN.
+CASES = [*((name, 0, 2) for name in gan_lightning.__all__), ("CGAN", 2, 1), ("CGAN", 2, 2), ("WGANGP", 2, 2)]
+
+
+@pytest.mark.quick("DCGAN", "SNGAN", "ProGAN", "StyleGAN2", "1")
+@pytest.mark.parametrize(("gan_name", "workers", "processes"), CASES)
 def test_resumed_equals_uninterrupted_with_workers_and_processes(
     tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, gan_name: str, workers: int, processes: int
 ) -> None:

@@ -28,8 +28,6 @@ from gan_lightning.panels import PANELS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
-QUICK = {"celeba_sngan", "mnist_conditional_resnet", "mnist_dcgan", "mnist_sagan", "mnist_stylegan2", "mnist_wgangp"}
-"""Recipes that the fast tests try; the others are tried with the slow ones."""
 MODELS = sorted((CONFIGS / "model").glob("*.yaml"))
 OF_LATENTS = [path for path in MODELS if path.stem not in [name.lower() for name in gan_lightning.TRANSLATORS]]
 TINY = ["--data.batch_size=16", "--trainer.accelerator=cpu", "--evaluation.num_samples=20", "--samples.num_images=4"]
@@ -105,6 +103,7 @@ def test_the_summary_says_where_everything_is(command: Command, tmp_path: Path) 
     assert "20 fakes (EMA, seed 0) against 1000 val images of mnist_sample-28px" in printed
 
 
+@pytest.mark.quick("gan", "infogan", "sngan", "progan", "stylegan2")
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("config", OF_LATENTS, ids=lambda path: path.stem)
 def test_every_model_config_trains_judges_and_generates(config: Path, command: Command, tmp_path: Path) -> None:
@@ -118,17 +117,12 @@ def test_every_model_config_trains_judges_and_generates(config: Path, command: C
     assert len(gan.sample(2)) == 2
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "quickstart",
-        *(pytest.param(f"experiment/{name}", marks=[] if name in QUICK else pytest.mark.slow) for name in EXPERIMENTS),
-    ],
-)
+@pytest.mark.quick("quickstart", "celeba_sngan", "mnist_conditional_resnet", "mnist_sagan", "mnist_stylegan2")
+@pytest.mark.parametrize("name", ["quickstart", *EXPERIMENTS])
 def test_recipes_train(name: str, command: Command, tmp_path: Path) -> None:
-    configs = ["data/mnist_sample", name, "trainer/cpu"]
-    files = [f"--config={CONFIGS / config}.yaml" for config in configs]
-    text = (CONFIGS / f"{name}.yaml").read_text()
+    recipe = name if name == "quickstart" else f"experiment/{name}"
+    files = [f"--config={CONFIGS / config}.yaml" for config in ["data/mnist_sample", recipe, "trainer/cpu"]]
+    text = (CONFIGS / f"{recipe}.yaml").read_text()
     width = ["--model.width=4"] if "    width: " in text else []  # not of the networks in it
     size = ["--data.image_size=32"] if "celeba" in name else []
     if name.endswith("resnet") and size:

@@ -186,6 +186,7 @@ def test_a_runs_own_config_reproduces_it_bit_for_bit(run: Any, monkeypatch: pyte
     assert identical(state("second"), state("first"))
 
 
+@pytest.mark.quick("BoundaryEquilibriumLoss", "HingeLoss", "LeastSquaresLoss", "RelativisticLoss", "WassersteinLoss")
 @pytest.mark.parametrize("loss", [name for name in losses.__all__ if name != "AdversarialLoss"])
 @pytest.mark.parametrize("model", ["dcgan", pytest.param("wgan", marks=pytest.mark.slow)])
 def test_any_loss_joins_any_gan_by_name(run: Any, loss: str, model: str) -> None:
@@ -200,6 +201,7 @@ def test_arguments_of_a_gans_own_loss_need_no_name(run: Any) -> None:
     assert state("a")["hyper_parameters"]["loss"]["init_args"] == {"real_target": 0.9, "fake_target": 0.0}
 
 
+@pytest.mark.quick("ADA", "R1", "AuxiliaryClassifier", "MinibatchStdDev", "Unrolled")
 @pytest.mark.parametrize("name", stabilizers.__all__)
 def test_any_stabilizer_joins_by_name(run: Any, name: str) -> None:
     cli = run("a", *SMALL, f"--model.stabilizers+={name}", steps=1)
@@ -208,6 +210,7 @@ def test_any_stabilizer_joins_by_name(run: Any, name: str) -> None:
     assert loaded.stabilizers[0].describe() == cli.model.stabilizers[0].describe()
 
 
+@pytest.mark.quick("ASGD", "Adafactor", "AdamW")
 @pytest.mark.parametrize("name", ["ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax"])
 def test_any_optimizer_joins_by_name(run: Any, name: str) -> None:
     cli = run("a", *SMALL, f"--model.discriminator_optimizer={name}", "--model.lr=0.01")
@@ -216,9 +219,8 @@ def test_any_optimizer_joins_by_name(run: Any, name: str) -> None:
     assert [optimizer.param_groups[0]["lr"] for optimizer in cli.trainer.optimizers] == [0.01, 0.01]
 
 
-@pytest.mark.parametrize(
-    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ["NAdam", "RAdam", "Rprop"]), "RMSprop", "SGD"]
-)
+@pytest.mark.quick("RMSprop", "SGD")
+@pytest.mark.parametrize("name", ["NAdam", "RAdam", "Rprop", "RMSprop", "SGD"])
 def test_each_player_may_have_an_optimizer_with_schedule_and_clipping(run: Any, name: str, identical: Any) -> None:
     chosen = f"--model.generator_optimizer={name}"
     numbers = ["lr=0.5", "lr_schedule=linear", "warmup_steps=2", "clip_norm=0.1"]

@@ -38,17 +38,11 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[[AdversarialModule], str
     return store
 
 
-FAMILIES = {"GAN", "DCGAN", "ConditionalDCGAN", "SAGAN", "ProGAN", "StyleGAN2", "CycleGAN"}
-"""A GAN of each kind of network; the others are slow tests."""
-
-
+@pytest.mark.quick("GAN", "ConditionalDCGAN", "ProGAN", "StyleGAN2")  # one of each kind of network
 @pytest.mark.parametrize(
     ("name", "ending"),
     [
-        *(
-            pytest.param(name, ".onnx", marks=[] if name in FAMILIES else pytest.mark.slow)
-            for name in gan_lightning.__all__
-        ),
+        *((name, ".onnx") for name in gan_lightning.__all__),
         *itertools.product(["ProGAN", "StyleGAN2"], [".pt2", ".safetensors"]),
     ],
 )

@@ -106,6 +106,7 @@ def test_micro_batches_add_up_to_the_whole_batch(
         torch.testing.assert_close(run(accumulate), whole, rtol=0, atol=1e-12)
 
 
+@pytest.mark.quick("GradientPenalty", "ADA", "Unrolled", "MutualInformation", "PathLength")
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_micro_batches_add_up_with_every_stabilizer_that_looks_at_images_alone(
     exact_gan: Build, trainer: BuildTrainer, tiny_data: Any, name: str

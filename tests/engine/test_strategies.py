@@ -54,6 +54,7 @@ def difference(a: AdversarialModule, b: AdversarialModule) -> float:
     return max(float((p.detach() - q.detach()).abs().max()) for p, q in pairs)
 
 
+@pytest.mark.quick("DCGAN", "WGANGP", "ProGAN", "StyleGAN2", "BEGAN")
 def test_two_processes_equal_one(exact_gan: Build, trainer: BuildTrainer, tiny_data: Any, gan_name: str) -> None:
     def build() -> AdversarialModule:
         return exact_gan(gan_name)
@@ -63,6 +64,7 @@ def test_two_processes_equal_one(exact_gan: Build, trainer: BuildTrainer, tiny_d
     assert difference(one, start) > 1e-4
 
 
+@pytest.mark.quick("GradientPenalty", "ADA", "Unrolled", "MutualInformation", "PathLength")
 @pytest.mark.parametrize("n_critic", [1, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_two_processes_equal_one_with_every_stabilizer(
