@@ -138,7 +138,7 @@ class AdversarialModule(GenerativeModule):
         """Refuse strategies and precisions under which the game fails, and compile the networks."""
         super().setup(stage)
         check_strategy(self.trainer.strategy)
-        check_precision(self.trainer.precision)
+        check_precision(self.trainer.precision, self.trainer.strategy.root_device)
         if self.compiles and stage == "fit":
             self.generator.compile()  # in place: the names of the parameters stay
             self.discriminator.compile()

@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 import gan_lightning
 from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Evaluation
-from gan_lightning.precision import PRECISIONS, at_least_fp32, full_precision, without_tf32
+from gan_lightning.precision import PRECISIONS, at_least_fp32, check_precision, full_precision, without_tf32
 
 Build = Callable[..., AdversarialModule]
 BuildTrainer = Callable[..., Trainer]
@@ -51,6 +51,26 @@ def test_weights_in_16_bits_are_refused_with_the_cure(
 ) -> None:
     with pytest.raises(ValueError, match=f"precision '{precision}' keeps weights in 16 bits.*Use one of .*bf16-mixed"):
         trainer(max_steps=1, precision=precision).fit(tiny_gan("GAN"), tiny_data)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "slow"),
+    [
+        ({"avx512_bf16": True}, False),
+        ({"bf16": True, "architecture": "arm64"}, False),
+        ({}, False),
+        ({"avx2": True}, True),
+    ],
+)
+def test_a_processor_that_has_no_16_bits_is_told_of(
+    capabilities: dict[str, Any], slow: bool, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    check_precision("bf16-mixed", torch.device("cpu"))
+    assert ["'bf16-mixed' is several times slower" in str(warning.message) for warning in recwarn] == [True] * slow
+    check_precision("32-true", torch.device("cpu"))
+    check_precision("bf16-mixed", torch.device("cuda"))
+    assert len(recwarn) == slow
 
 
 def test_half_becomes_single_and_double_stays() -> None:
