@@ -17,13 +17,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from benchmarks.mnist import BARE, device, git_commit
+from benchmarks.mnist import BARE, device, git_commit, spread
 from datamodules import MNISTDataModule, MNISTSampleDataModule
 from gan_lightning import DCGAN, LSGAN, ConditionalDCGAN
 from gan_lightning.base import AdversarialModule
@@ -61,6 +61,7 @@ class Candidate(NamedTuple):
     batch_size: int = 64
     steps: int = -1
     """Updates of G after which training ends, if time has not run out; -1 for no end."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
 def falling() -> dict[str, Any]:
@@ -92,6 +93,7 @@ CANDIDATES = {
     "linear": Candidate(lambda: dcgan(**falling()), steps=6_000),
     "conditional": Candidate(conditional),
     "conditional_linear": Candidate(lambda: conditional(**falling()), steps=5_000),
+    "conditional_linear_bf16": Candidate(lambda: conditional(**falling()), steps=5_000, precision="bf16-mixed"),
     "conditional_lr2e-3": Candidate(lambda: conditional(lr=2e-3, **falling()), steps=5_000),
 }
 
@@ -143,6 +145,7 @@ def run(name: str, seed: int, root: str) -> dict[str, Any]:
             default_root_dir=folder,
             callbacks=[clock],
             max_steps=candidate.steps,
+            precision=candidate.precision,
             **BARE,
         ).fit(gan, MNISTSampleDataModule(batch_size=candidate.batch_size))
     told = {"candidate": name, "seed": seed, "commit": git_commit(), "device": device()}
@@ -150,16 +153,17 @@ def run(name: str, seed: int, root: str) -> dict[str, Any]:
 
 
 def table() -> str:
-    """Means over the seeds as Markdown, the best at the last time first."""
+    """Means and deviations over the seeds as Markdown, the best at the last time first."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
         found.setdefault(result["candidate"], []).append(result)
     rows = []
     for name, runs in found.items():
-        means = [statistics.mean(result["fid_mnist"][str(seconds)] for result in runs) for seconds in TIMES]
+        scores = [[float(result["fid_mnist"][str(seconds)]) for result in runs] for seconds in TIMES]
         updates = statistics.mean(result["updates"][str(TIMES[-1])] for result in runs)
-        rows.append((means[-1], [name, *(f"{mean:.1f}" for mean in means), f"{updates:.0f}", str(len(runs))]))
+        cells = [name, *(spread(values) for values in scores), f"{updates:.0f}", str(len(runs))]
+        rows.append((statistics.mean(scores[-1]), cells))
     lines = [f"| candidate | {' | '.join(f'{seconds} s' for seconds in TIMES)} | updates | seeds |", "|" + " --- |" * 6]
     return "\n".join(lines + [f"| {' | '.join(cells)} |" for _, cells in sorted(rows)])
 
