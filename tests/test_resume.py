@@ -112,6 +112,7 @@ def test_resumed_equals_uninterrupted_with_workers_and_processes(
     assert not (tmp_path / "resumed" / "3.ckpt").exists()  # it did begin after step 3
 
 
+@pytest.mark.quick("ADA", "HistoricalAveraging", "InstanceNoise", "MutualInformation", "PathLength", "Unrolled")
 @pytest.mark.parametrize("name", stabilizers.__all__)
 def test_resumed_equals_uninterrupted_with_every_stabilizer(
     exact_gan: Build, trainer: BuildTrainer, tiny_data: Any, tmp_path: Path, name: str

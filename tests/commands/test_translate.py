@@ -76,6 +76,7 @@ def test_a_run_draws_grids_and_its_checkpoint_translates(gan: str, data: str, fo
             translate(checkpoint, "targets", "back", to="source")
 
 
+@pytest.mark.quick("cyclegan")
 @pytest.mark.parametrize(("gan", "data"), [("pix2pix", "pairs"), ("cyclegan", "unpaired")])
 def test_translations_of_a_checkpoint_are_judged_and_its_generator_exported(
     gan: str, data: str, folders: Path, capsys: pytest.CaptureFixture[str]
