@@ -38,7 +38,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[[AdversarialModule], str
     return store
 
 
-@pytest.mark.quick("GAN", "ConditionalDCGAN", "ProGAN", "StyleGAN2")  # one of each kind of network
+@pytest.mark.quick("GAN", "ConditionalDCGAN", "SAGAN", "ProGAN", "StyleGAN2")  # one of each kind of network
 @pytest.mark.parametrize(
     ("name", "ending"),
     [
