@@ -31,7 +31,7 @@ from torch.nn.functional import conv2d
 from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 from torchvision import transforms
 
 import gan_lightning
@@ -40,7 +40,7 @@ from datamodules import MNISTSampleDataModule
 from gan_lightning.arguments import arguments_of
 from gan_lightning.base import AdversarialModule
 from gan_lightning.callbacks import Throughput
-from gan_lightning.engine.ema import MovingAverage
+from gan_lightning.engine.ema import move_average
 from gan_lightning.game import Letter, Move, total
 from gan_lightning.images import to_float
 from gan_lightning.modules import __all__ as CATALOGUE
@@ -50,6 +50,8 @@ GANS = [name for name in CATALOGUE if name != "ProGAN"]
 BATCH = 64
 WARM = 2
 """Steps that are not timed."""
+LAZY = 16
+"""Steps in which each lazy term is due once."""
 Batch = tuple[Tensor, Tensor]
 
 
@@ -113,7 +115,6 @@ class Loop:
             player.make([{"params": list(network.parameters())}], gan.players.lr, gan.players.betas, is_best)
             for player, network in makers
         ]
-        self.average = MovingAverage(gan.ema, gan.generator, gan.ema_decay) if gan.ema is not None else None
 
     def run(self, first: int, steps: int) -> float:
         """CPU seconds of some updates of G."""
@@ -126,8 +127,8 @@ class Loop:
             if self.is_best:
                 latents, fake = self._fakes(labels, with_graph=True)
             self._update("g", step, self.gan.n_critic, real, labels, latents, fake)
-            if self.average is not None:
-                self.average.update(step)
+            if self.gan.ema is not None:
+                move_average(self.gan.ema, self.gan.generator, self.gan.ema_decay, step)
         return time.process_time() - started
 
     def _fakes(self, labels: Tensor, with_graph: bool) -> Batch:
@@ -196,8 +197,24 @@ def looped(name: str, steps: int, is_best: bool) -> float:
     return loop.run(WARM, steps)
 
 
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query.shape, key.shape, value.shape))
+
+
+def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    return int(sdpa_backward_flop_count(gradient.shape, query.shape, key.shape, value.shape))
+
+
+FORMULAS = {
+    **flop_registry,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+"""Of operators: torch's, which lack attention on a CPU."""
+
+
 class Counter(TorchDispatchMode):
-    """Counts operations by torch's own formulas; its FlopCounterMode cannot see penalties on gradients."""
+    """Counts operations by formulas; torch's FlopCounterMode cannot see penalties on gradients."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -206,18 +223,18 @@ class Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator, and count it."""
         result = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
+        formula = FORMULAS.get(func._overloadpacket)
         self.operations += formula(*args, **(kwargs or {}), out_val=result) if formula else 0
         return result
 
 
 def work(name: str) -> float:
-    """Floating point operations for each real image that D sees, of one update of G in the best loop."""
+    """Floating point operations for each real image that D sees, in the best loop."""
     loop = Loop(build(name), MNISTSampleDataModule(), is_best=True)
     loop.run(0, 1)
     with Counter() as counter:
-        loop.run(1, 1)
-    return float(counter.operations) / (BATCH * loop.gan.n_critic)
+        loop.run(1, LAZY)
+    return float(counter.operations) / (LAZY * BATCH * loop.gan.n_critic)
 
 
 def peak() -> float:

@@ -44,6 +44,8 @@ class Stream:
 class CountedStream:
     """LitData's loader, counted over the whole run: batch k is a function of the seed, k and how images are shared.
 
+    Like :class:`~datamodules.loader.BatchLoader` it gives floats in [-1, 1], and the run in which it was made uint8.
+
     What LitData keeps of its position is made of the number of batches that the run has processed, so that nothing
     needs saving, and it does not matter in which order Lightning stops, saves and asks.
 
@@ -51,12 +53,20 @@ class CountedStream:
         make: Makes the shuffled split.
         options: `batch_size`, on each process, `num_workers` and `pin_memory`.
         start: Number of batches that the run has processed; asked whenever an iteration begins.
+        run: Which run of the trainer is under way, None for none.
     """
 
-    def __init__(self, make: Callable[[], Stream], options: Mapping[str, Any], start: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Stream],
+        options: Mapping[str, Any],
+        start: Callable[[], int],
+        run: Callable[[], object | None],
+    ) -> None:
         self.make = make
         self.options = options
         self.start = start
+        self.run, self.made_in = run, run()
         self.length = len(self._loader(make().dataset))
 
     def __len__(self) -> int:
@@ -64,7 +74,7 @@ class CountedStream:
         return self.length
 
     def __iter__(self) -> Iterator[Batch]:
-        """The rest of an epoch: images (N, C, H, W) in [-1, 1] and labels (N,) int64."""
+        """The rest of an epoch: images (N, C, H, W) and labels (N,) int64."""
         epoch, done = divmod(self.start(), self.length)
         dataset = self.make().dataset
         loader = self._loader(dataset)
@@ -75,7 +85,7 @@ class CountedStream:
             state = {"current_epoch": epoch + 1, "num_samples_yielded": done * size}
             position = dataset.state_dict(done * size, workers, size)
             loader.load_state_dict({**state, "dataset": position, "latest_worker_idx": (done - 1) % workers})
-        yield from loader
+        yield from loader if self.made_in is not None and self.run() == self.made_in else map(normalize, loader)
 
     def _loader(self, dataset: Any) -> Any:
         return import_litdata().StreamingDataLoader(dataset, collate_fn=collate, drop_last=True, **self.options)
@@ -111,9 +121,9 @@ def store_explained(place: str) -> Iterator[None]:
 
 
 def collate(samples: Sequence[tuple[Pixels, int]]) -> Batch:
-    """Images (N, C, H, W) in [-1, 1] and labels (N,) int64 of uint8 pixels and labels."""
+    """A batch of samples: images (N, C, H, W) uint8 and labels (N,) int64."""
     pixels, labels = zip(*samples, strict=True)
-    return normalize((torch.from_numpy(np.stack(pixels)), torch.tensor(labels, dtype=torch.int64)))
+    return torch.from_numpy(np.stack(pixels)), torch.tensor(labels, dtype=torch.int64)
 
 
 def import_litdata() -> Any:

@@ -173,7 +173,7 @@ class StreamingImageDataModule(ImageDataModule):
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by seed_everything
         make = partial(self._stream, "train", shuffle=True, drop_last=True, seed=seed)
         options = {"batch_size": self.batch_size * n_critic, "num_workers": self.num_workers, "pin_memory": on_gpu}
-        loader = CountedStream(make, options, self._batches_processed)
+        loader = CountedStream(make, options, self._batches_processed, self._run)
         if not len(loader):
             raise ValueError(
                 f"The training split in {self.root} holds {len(make()):,} images, less than one batch of "

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Generator, Tensor, nn
-from torch.nn.utils import parametrize
 
 from gan_lightning.arguments import arguments_of, blamed, check_counts
 from gan_lightning.batches import one_image_explained, split_batch
@@ -27,6 +26,7 @@ from gan_lightning.game import (
     Terms,
     Update,
     Verdict,
+    cached_weights,
     check_batch_norm,
     check_logits,
     check_shapes,
@@ -203,11 +203,12 @@ class AdversarialModule(GenerativeModule):
     def _update(self, player: Letter, micro_batches: MicroBatches, number: int) -> None:
         """Minimise the sum of a player's terms, with the other frozen; number gives the update its own draws."""
         optimizer: LightningOptimizer = self.optimizers()["gd".index(player)]
+        network = self.generator if player == "g" else self.discriminator
         with ExitStack() as surroundings:
             for part in self._parts:
                 surroundings.enter_context(part.around(player, self, micro_batches))
             # Cached, spectral norms cost one power iteration per update, not per forward pass.
-            with self.toggled_optimizer(optimizer), parametrize.cached():
+            with self.toggled_optimizer(optimizer), cached_weights(network):
                 optimizer.zero_grad()
                 logits = [self._accumulate(player, *pair, number, k) for k, pair in enumerate(micro_batches)]
             if self.logs_this_step:

@@ -2,8 +2,8 @@
 
 import copy
 from abc import ABC
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 
 from gan_lightning.engine.draws import SharedDraws
 from gan_lightning.parts import Part
@@ -263,6 +264,19 @@ def total(*terms: Terms) -> Tensor:
                 "mean over the images."
             )
     return torch.stack([value for group in terms for value in group.values()]).sum()
+
+
+@contextmanager
+def cached_weights(network: nn.Module) -> Iterator[None]:
+    """Within it, parametrized weights are made once, those of the player that moves with their graph.
+
+    They are made first, since a forward pass without gradients would leave weights without a graph to all that follow.
+    """
+    with parametrize.cached():
+        for layer in filter(parametrize.is_parametrized, network.modules()):
+            for name in layer.parametrizations:  # type: ignore[union-attr]
+                getattr(layer, name)
+        yield
 
 
 def check_batch_norm(stabilizers: Sequence[Stabilizer], discriminator: nn.Module) -> None:

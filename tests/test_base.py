@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from datamodules.pixels import normalize
 from datamodules.sampler import CountedSampler
 from gan_lightning.base import AdversarialModule
-from gan_lightning.engine.draws import counted_seed
+from gan_lightning.engine.draws import SharedDraws, counted_seed
 from gan_lightning.engine.metrics_file import MetricsFile
 from gan_lightning.engine.optimizers import Adam
-from gan_lightning.game import Move, Terms
+from gan_lightning.game import Move, Stabilizer, Terms
 from gan_lightning.images import to_float
 from gan_lightning.losses import NonSaturatingLoss
 from gan_lightning.networks import ConditionalResNetGenerator, DCGANDiscriminator
@@ -360,6 +360,48 @@ def test_samples_come_from_the_average_where_there_is_one(tiny_gan: Build) -> No
     assert averaged.sample(2).abs().sum() > 0
     assert raw.ema is None
     assert raw.sample(2).abs().sum() == 0
+
+
+def test_samples_lie_as_pictures_usually_do(tiny_gan: Build) -> None:
+    gan = tiny_gan("DCGAN", image_shape=(3, 16, 16))
+    assert gan.sample(4).is_contiguous()
+    assert gan(torch.zeros(4, gan.latent_dim)).is_contiguous()
+
+
+class Asking(Stabilizer):
+    """Asks each network without gradients, before it is used with them."""
+
+    def attach(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        self.networks = (generator, discriminator)
+
+    def view(self, images: Tensor, draws: SharedDraws) -> Tensor:
+        with torch.no_grad():
+            self.networks[1](images)
+        return images
+
+    def generator_terms(self, move: Move) -> Terms:
+        with torch.no_grad():
+            target = move.generate(move.latents, move.labels)
+        return {"consistency": (move.generate(move.latents + 0.1, move.labels) - target).square().mean()}
+
+
+class NoLoss(NonSaturatingLoss):
+    """G learns from the stabilizer alone."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return 0 * super().generator(fake, real)
+
+
+@pytest.mark.parametrize("reuse_latents", [False, True])
+def test_normalized_weights_learn_although_they_are_first_used_without_gradients(
+    tiny_gan: Build, trainer: BuildTrainer, tiny_data: Any, reuse_latents: bool
+) -> None:
+    gan = tiny_gan("SAGAN", reuse_latents=reuse_latents, stabilizers=[Asking()], loss=NoLoss())
+    weights = {name: weight for name, weight in gan.named_parameters() if weight.requires_grad and "original" in name}
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    trainer(max_steps=2).fit(gan, tiny_data)  # in the first, attention is behind a gamma of 0
+    assert before
+    assert not [name for name, weight in weights.items() if torch.equal(weight, before[name])]
 
 
 @pytest.mark.parametrize(("part", "term"), [("GradientPenalty", "gradient_penalty"), ("R1", "r1"), ("R2", "r2")])

@@ -13,7 +13,7 @@ from gan_lightning.arguments import blamed, check_choice, check_counts, check_de
 from gan_lightning.batches import read_batch, read_labels
 from gan_lightning.engine.checkpointed import CheckpointedModule
 from gan_lightning.engine.draws import counted_seed
-from gan_lightning.engine.ema import MovingAverage
+from gan_lightning.engine.ema import move_average
 from gan_lightning.images import check_range
 from gan_lightning.precision import at_least_fp32
 
@@ -74,7 +74,6 @@ class GenerativeModule(CheckpointedModule):
     def setup(self, stage: str) -> None:
         """Forget the tensors of an earlier run."""
         super().setup(stage)
-        self._average: MovingAverage | None = None
         self._has_looked = False
 
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -99,11 +98,8 @@ class GenerativeModule(CheckpointedModule):
 
     def update_average(self) -> None:
         """Move the average of G, if there is one: once an update of G."""
-        if self.ema is None:
-            return
-        if self._average is None:  # networks are on their device and loaded only now
-            self._average = MovingAverage(self.ema, self.generator, self.ema_decay)
-        self._average.update(self.global_step)
+        if self.ema is not None:
+            move_average(self.ema, self.generator, self.ema_decay, self.global_step)
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images of G, (N, C, H, W) in [-1, 1], in at least 32 bits whatever the precision G ran in."""
@@ -177,7 +173,7 @@ class GenerativeModule(CheckpointedModule):
         was_training = network.training
         network.eval()
         try:
-            return at_least_fp32(self.render(network, latents.to(self.dtype), labels, truncation))
+            return at_least_fp32(self.render(network, latents.to(self.dtype), labels, truncation)).contiguous()
         finally:
             network.train(was_training)
 

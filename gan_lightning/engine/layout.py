@@ -52,13 +52,15 @@ def _is_known(network: nn.Module) -> bool:
 @torch.no_grad()
 def _can(generator: nn.Module, discriminator: nn.Module, latent_dim: int) -> bool:
     """Whether copies of the networks play with channels last; what else is wrong with them, training will say."""
-    device = next(generator.parameters(), torch.zeros(())).device
-    labels = torch.zeros(TRIAL, dtype=torch.int64, device=device)
+    weight = next(generator.parameters(), torch.zeros(()))
+    latents = torch.zeros(TRIAL, latent_dim, device=weight.device, dtype=weight.dtype)
+    labels = torch.zeros(TRIAL, dtype=torch.int64, device=weight.device)
     try:
-        both = [copy.deepcopy(network).to(memory_format=torch.channels_last) for network in (generator, discriminator)]
+        g, d = (copy.deepcopy(network).to(memory_format=torch.channels_last) for network in (generator, discriminator))
         with torch.random.fork_rng(devices=[]):
-            images = both[0].eval()(torch.zeros(TRIAL, latent_dim, device=device), labels)
-            both[1].eval()(images.contiguous(memory_format=torch.channels_last), labels)
+            for training in (True, False):
+                images = g.train(training)(latents, labels)
+                d.train(training)(images.contiguous(memory_format=torch.channels_last), labels)
     except FAILURES:
         return False
     return True

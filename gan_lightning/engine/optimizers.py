@@ -89,8 +89,8 @@ class PlayerOptimizer(Part, ABC):
             fused: Whether to take the fused implementation where there is one.
         """
         arguments = self.arguments(betas)
-        if "fused" in inspect.signature(self.kind).parameters:
-            arguments.setdefault("fused", fused)
+        if fused and "fused" in inspect.signature(self.kind).parameters:
+            arguments.setdefault("fused", True)
         # Plain values, because the optimizer's state holds them, and the checkpoint that.
         return self.kind(groups, **plain({"lr": lr if self.lr is None else self.lr, **arguments}))
 

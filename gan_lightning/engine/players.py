@@ -2,9 +2,10 @@
 
 from typing import Any, cast
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -50,11 +51,11 @@ class Players:
         """The optimizers of both networks, with their schedules, as Lightning expects them."""
         # Fused optimizers undo a GradScaler's scale only after gradients were clipped, which is too late.
         fused = trainer is None or trainer.precision != "16-mixed"
-        networks = zip(self.both, "GD", (generator, discriminator), strict=True)
-        optimizers = [
-            player.make([{"params": list(network.parameters()), "name": name}], self.lr, self.betas, fused)
-            for player, name, network in networks
-        ]
+        optimizers = []
+        for player, name, network in zip(self.both, "GD", (generator, discriminator), strict=True):
+            weights = list(network.parameters())
+            group = {"params": weights, "name": name}
+            optimizers.append(player.make([group], self.lr, self.betas, fused and all(map(_can_be_fused, weights))))
         schedules: list[Any] = []
         if trainer is not None and any(player.changes_lr for player in self.both):
             steps = trainer.estimated_stepping_batches
@@ -84,6 +85,11 @@ class Players:
             schedule.last_epoch = step
             group["lr"] = group["initial_lr"] * schedule.lr_lambdas[0](step)
             schedule._last_lr = [group["lr"]]
+
+
+def _can_be_fused(weight: Tensor) -> bool:
+    """Whether a fused step changes it as a usual one does: its numbers are real, and lie as those of the state will."""
+    return weight.is_floating_point() and torch.empty_like(weight, device="meta").stride() == weight.stride()
 
 
 def uncounted(optimizers: Any) -> Any:

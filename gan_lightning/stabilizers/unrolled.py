@@ -10,11 +10,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
-from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from gan_lightning.arguments import check_counts
-from gan_lightning.game import Letter, MicroBatches, Stabilizer, total
+from gan_lightning.game import Letter, MicroBatches, Stabilizer, cached_weights, total
 
 Parameters = dict[str, Tensor]
 
@@ -64,7 +63,7 @@ class Unrolled(Stabilizer):
     def _gradients(self, gan: Any, parameters: Parameters, batches: MicroBatches, number: int) -> Parameters:
         """Those of D's loss, as functions of its parameters and of G, averaged over micro-batches and processes."""
         losses = []
-        with replaced(gan.discriminator, parameters), gan.twice_differentiable(), parametrize.cached():
+        with replaced(gan.discriminator, parameters), gan.twice_differentiable(), cached_weights(gan.discriminator):
             for k, (real, labels) in enumerate(batches):
                 move = gan.move("d", real, labels, number, k, through_generator=True)
                 move.update -= 1  # ``number`` skips n_critic, which is G's

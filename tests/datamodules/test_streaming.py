@@ -129,6 +129,22 @@ def test_a_resumed_run_is_one_that_was_never_stopped(
         torch.testing.assert_close(end, ends[0], rtol=0, atol=0)
 
 
+def test_pixels_travel_to_the_device_of_a_run(shards: Path, gan: Build, trainer: Build) -> None:
+    kinds = []
+
+    class Noting(StreamingImageDataModule):
+        def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+            kinds.append(batch[0].dtype)
+            return super().on_after_batch_transfer(batch, dataloader_idx)
+
+    data = Noting(str(shards), image_shape=SHAPE, num_classes=2, batch_size=16)
+    trainer(max_steps=1).fit(gan(), data)
+    assert set(kinds) == {torch.uint8}
+    images, _ = next(iter(data.train_dataloader()))
+    assert images.dtype == torch.float32
+    assert -1 <= images.min() < -0.5
+
+
 def test_a_run_is_not_resumed_with_other_workers(shards: Path, gan: Build, trainer: Build, tmp_path: Path) -> None:
     first = trainer(max_steps=2)
     first.fit(gan(), streamed(shards))

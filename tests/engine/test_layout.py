@@ -37,6 +37,13 @@ class Viewing(DCGANDiscriminator):
         return maps.view(len(images), -1).mean(1)
 
 
+class TrainingView(Viewing):
+    """Does so while it trains."""
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:
+        return super().forward(images) if self.training else DCGANDiscriminator.forward(self, images)
+
+
 def lies_last(network: nn.Module) -> bool:
     return all(weight.is_contiguous(memory_format=LAST) for weight in network.parameters() if weight.ndim == 4)
 
@@ -91,14 +98,15 @@ def test_each_stabilizer_takes_images_with_channels_last(name: str, trained: Any
     torch.testing.assert_close(results[0], results[1], rtol=1e-6, atol=1e-9)
 
 
-def test_networks_that_cannot_are_left_as_they_are(trained: Any) -> None:
+@pytest.mark.parametrize("kind", [Viewing, TrainingView])
+def test_networks_that_cannot_are_left_as_they_are(trained: Any, kind: type[nn.Module]) -> None:
     before = torch.get_rng_state()
-    gan = build(Viewing)
+    gan = build(kind)
     assert not torch.equal(before, torch.get_rng_state())  # weights are drawn, and nothing else
     torch.manual_seed(0)
-    DCGANGenerator(SHAPE, 8, 4), Viewing(SHAPE, 4)
+    DCGANGenerator(SHAPE, 8, 4), kind(SHAPE, 4)
     after = torch.get_rng_state()
-    build(Viewing)
+    build(kind)
     assert torch.equal(after, torch.get_rng_state())
     assert not any(map(lies_last, (gan.generator, gan.discriminator)))
     trained(gan)
@@ -136,10 +144,12 @@ def test_own_networks_that_can_are_laid_out() -> None:
     class Own(DCGANDiscriminator):
         pass
 
-    gan = build(Own)
-    assert lies_last(gan.discriminator)
-    assert gan.ema is not None
-    assert lies_last(gan.ema)
+    for double in (False, True):
+        g, d = DCGANGenerator(SHAPE, 8, 4), Own(SHAPE, 4)
+        gan = AdversarialModule(*((g.double(), d.double()) if double else (g, d)), NonSaturatingLoss(), latent_dim=8)
+        assert lies_last(gan.discriminator)
+        assert gan.ema is not None
+        assert lies_last(gan.ema)
 
 
 def test_a_state_that_lies_otherwise_is_laid_as_its_weights() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from gan_lightning import DCGAN, GAN, WGAN
 from gan_lightning.engine.optimizers import SGD, Adam, AdamW, PlayerOptimizer, RMSprop, wrap
@@ -56,6 +57,13 @@ def test_every_optimizer_is_torchs_of_its_name_with_its_defaults(name: str) -> N
 def test_adam_is_fused_where_gradients_are_not_scaled() -> None:
     (g, d), _ = DCGAN(width=4, discriminator_optimizer=SGD()).configure_optimizers()
     assert (g.defaults["fused"], d.defaults["fused"]) == (True, True)
+
+
+@pytest.mark.parametrize("weight", [torch.randn(4, 8)[:, ::2], torch.randn(4, 4, dtype=torch.complex64)])
+def test_weights_that_a_fused_step_would_spoil_or_refuse_are_stepped_otherwise(weight: torch.Tensor) -> None:
+    network = nn.ParameterDict({"weight": nn.Parameter(weight)})
+    (usual, fused), _ = DCGAN(width=4).players.configure(network, nn.Linear(2, 2), None)
+    assert (usual.defaults["fused"], fused.defaults["fused"]) == (None, True)
 
 
 def test_an_optimizer_with_arguments_of_its_own_can_be_wrapped() -> None:
