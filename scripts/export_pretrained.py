@@ -29,13 +29,15 @@ CARDS = ROOT / "docs" / "pretrained"
 COLUMNS, ROWS = 10, 4
 
 
-def judged(path: Path, data: LightningDataModule, features: FeatureExtractor | None = None) -> dict[str, Any]:
-    """The value of the metric and its protocol, of a checkpoint or a file, on the test images."""
+def judged(
+    path: Path, data: LightningDataModule, features: FeatureExtractor | None = None, split: str = "test"
+) -> dict[str, Any]:
+    """The value of the metric and its protocol, of a checkpoint or a file, on the images of "test" or "validate"."""
     evaluation = Evaluation(features)
     options: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(accelerator="cpu", callbacks=[evaluation], default_root_dir=folder, **options)
-        trainer.test(gan_lightning.load(path), data, verbose=False)
+        getattr(trainer, split)(gan_lightning.load(path), data, verbose=False)
     if evaluation.report is None:
         raise RuntimeError(f"{path} was not evaluated.")
     return {"value": round(evaluation.report.value, 2), **evaluation.report.protocol()}
