@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from gan_lightning.arguments import check_counts
+from gan_lightning.arguments import check_counts, check_probabilities
 from gan_lightning.base import AdversarialModule
 from gan_lightning.precision import at_least_fp32
 
@@ -101,6 +101,7 @@ def _point(gan: AdversarialModule, seed: int, num: int, space: Space, truncation
         return latents
     network = styled(gan)
     styles: Tensor = network.mapping(latents)
+    check_probabilities(truncation=1.0 if truncation is None else truncation)
     return styles if truncation is None else network.mean_style().lerp(styles, truncation)
 
 

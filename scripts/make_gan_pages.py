@@ -46,7 +46,8 @@ def told(result: dict[str, Any]) -> str:
     runs = list(result["runs"].values())
     deviation = f" ± {statistics.stdev(run['score'] for run in runs):.1f}" if len(runs) > 1 else ""
     correct = [100 * run["accuracy"] for run in runs if run.get("accuracy") is not None]
-    accuracy = f"; {statistics.mean(correct):.1f} % of the samples show the digit asked for" if correct else ""
+    what = "digit of their category, by the best assignment" if result["gan"] == "InfoGAN" else "digit asked for"
+    accuracy = f"; {statistics.mean(correct):.1f} % of the samples show the {what}" if correct else ""
     seeds, commits = ", ".join(result["runs"]), ", ".join(sorted({run["commit"] for run in runs}))
     text = f"`fid_mnist` {score(result):.1f}{deviation}{accuracy} (seeds {seeds}, commit {commits})."
     picture = PAGES / f"{result['name']}.png"

@@ -418,6 +418,21 @@ def test_penalties_join_any_gan_whose_d_has_no_batch_norm(
         tiny_gan("DCGAN", image_shape=(1, 16, 16), stabilizers=parts)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 4], "integers from 0 to 3"),
+        ([-1, 0], "integers from 0 to 3"),
+        ([0.0, 1.0], "integers from 0 to 3"),
+        ([1], "a label for each latent, got 1 for 2"),
+    ],
+)
+def test_labels_that_are_no_classes_are_named(tiny_gan: Build, labels: list[float], message: str) -> None:
+    gan = tiny_gan("CGAN")
+    with pytest.raises(ValueError, match=message):
+        gan(torch.zeros(2, gan.latent_dim), torch.tensor(labels))
+
+
 def test_a_gan_is_conditional_if_its_generator_knows_classes() -> None:
     generator = ConditionalResNetGenerator((1, 8, 8), 4, latent_dim=6, width=4, max_width=8)
     gan = AdversarialModule(generator, DCGANDiscriminator((1, 8, 8), 4), NonSaturatingLoss(), latent_dim=6)

@@ -93,6 +93,7 @@ def test_lines_between_styles(tiny_gan: Build) -> None:
         ("DCGAN", {"labels": [1, 2]}, "unconditional"),
         ("CGAN", {"labels": [1, 10]}, "integers from 0 to 3"),
         ("DCGAN", {"space": "w"}, "has no styles"),
+        ("StyleGAN2", {"space": "w", "truncation": 2.0}, r"truncation must be in \[0, 1\], got 2.0"),
         ("DCGAN", {"num": 0}, "num"),
         ("DCGAN", {"steps": 0}, "steps"),
     ],

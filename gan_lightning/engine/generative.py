@@ -156,19 +156,23 @@ class GenerativeModule(CheckpointedModule):
 
         Args:
             latents: (N, latent_dim).
-            labels: (N,) int64, for a conditional GAN.
+            labels: (N,) int64, for a conditional GAN, or mixtures of classes, (N, num_classes).
             truncation: For a G that truncates; other GANs truncate in :meth:`sample_latent`, and ignore it here.
 
         Returns:
             (N, C, H, W) in [-1, 1].
 
         Raises:
-            ValueError: If a conditional GAN gets no labels.
+            ValueError: If a conditional GAN gets no labels, or such as are none of its classes.
         """
         if labels is None:
             if self.num_classes:
                 raise ValueError(f"{type(self).__name__} is conditional: give labels, (N,) in [0, {self.num_classes}).")
             labels = torch.zeros(len(latents), dtype=torch.int64, device=latents.device)
+        elif self.num_classes and labels.shape != (len(latents), self.num_classes):
+            self._check_classes(labels, labels)
+            if len(labels) != len(latents):
+                raise ValueError(f"There must be a label for each latent, got {len(labels)} for {len(latents)}.")
         network = self.generator if self.ema is None else self.ema
         was_training = network.training
         network.eval()
@@ -255,16 +259,16 @@ class GenerativeModule(CheckpointedModule):
         if not self.num_classes:
             raise ValueError(f"{type(self).__name__} is unconditional: it takes no labels, got {labels}.")
         asked = torch.as_tensor(labels).flatten()
-        if (
-            len(asked) == 0
-            or asked.is_floating_point()
-            or not 0 <= int(asked.min()) <= int(asked.max()) < self.num_classes
-        ):
+        self._check_classes(asked, labels)
+        return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
+
+    def _check_classes(self, classes: Tensor, given: object) -> None:
+        is_right = classes.numel() > 0 and not classes.is_floating_point()
+        if not is_right or not 0 <= int(classes.min()) <= int(classes.max()) < self.num_classes:
             raise ValueError(
                 f"labels must be classes of {type(self).__name__}, integers from 0 to {self.num_classes - 1}, "
-                f"got {labels}."
+                f"got {given}."
             )
-        return asked.long().repeat(math.ceil(n / len(asked)))[:n].to(self.device)
 
     @property
     def logs_this_step(self) -> bool:

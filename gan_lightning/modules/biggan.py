@@ -2,7 +2,8 @@
 
     Norms of G have scales and shifts linear in (embedding of y, part of z); D(x, y) = yᵀVφ(x) + ψ(φ(x)); hinge loss.
 
-Good for many classes; truncation of latents trades diversity for quality.
+Good for many classes; truncation of latents trades diversity for quality. As the paper says, all layers of G have a
+spectral norm; the authors' later code spares the embedding of classes.
 """
 
 from typing import Any

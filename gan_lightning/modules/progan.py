@@ -12,7 +12,7 @@ from torch import Tensor
 from gan_lightning.base import AdversarialModule
 from gan_lightning.game import Stabilizer
 from gan_lightning.losses import AdversarialLoss, WassersteinLoss
-from gan_lightning.networks import ProGANDiscriminator, ProGANGenerator, grow
+from gan_lightning.networks import ProGANDiscriminator, ProGANGenerator, grow, growth_of
 from gan_lightning.parts import describe
 from gan_lightning.stabilizers import Drift, GradientPenalty
 
@@ -50,7 +50,17 @@ class ProGAN(AdversarialModule):
             **kwargs,
         )
 
+    def on_train_start(self) -> None:
+        """Look how far the networks have grown: in a run that starts from the weights of another, they grow on."""
+        super().on_train_start()
+        self._seen_before = max(0, int(growth_of(self).seen) - int(self.images_seen))
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Update both players, and grow."""
+        super().training_step(batch, batch_idx)
+        grow(self, self._seen_before + int(self.images_seen))
+
     def read(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Images of the level that the networks have grown to, and labels."""
         images, labels = super().read(batch)
-        return grow(self, int(self.images_seen)).shrink(images), labels
+        return growth_of(self).shrink(images), labels

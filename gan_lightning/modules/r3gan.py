@@ -2,7 +2,8 @@
 
     min_D E[softplus(D(G(z)) - D(x))] + γ/2 (E‖∇D(x)‖² + E‖∇D(G(z))‖²), min_G E[softplus(D(x) - D(G(z)))].
 
-Good against collapse: the game converges locally, and covers modes that others drop.
+Good against collapse: the game converges locally, and covers modes that others drop. Of the authors' recipe γ is
+annealed here; learning rate, betas and the average's decay stay as they are.
 """
 
 from typing import Any

@@ -25,9 +25,8 @@ class SNGAN(AdversarialModule):
         width: Feature maps at full resolution; doubled each time that the resolution halves ...
         max_width: ... up to this many.
         norm: Normalisation of G: "batch" or "none".
-        last_block: Whether a residual D's last block keeps the resolution, "flat", or halves it, "half".
-        networks: "residual", or "strided", whose D is DCGAN's, without norms, like the CNN of the paper's table 3;
-            ``max_width`` is then G's alone.
+        networks: "residual"; "mimicry", whose D is that of mimicry's SNGAN (Lee and Town, 2020, arXiv:2005.02494); or
+            "strided", whose D is DCGAN's, without norms, like the CNN of the paper's table 3, and ``max_width`` G's.
         loss: What each player minimises.
         betas: Adam's.
         kwargs: For :class:`~gan_lightning.base.AdversarialModule`.
@@ -41,7 +40,6 @@ class SNGAN(AdversarialModule):
         width: int = 64,
         max_width: int = 1024,
         norm: str = "batch",
-        last_block: str = "flat",
         networks: Networks = "residual",
         loss: AdversarialLoss = describe(HingeLoss),
         betas: tuple[float, float] = (0.0, 0.9),
@@ -49,7 +47,7 @@ class SNGAN(AdversarialModule):
     ) -> None:
         super().__init__(
             ResNetGenerator(image_shape, latent_dim, width, max_width, norm),
-            spectral_normalize(choose_discriminator(networks, image_shape, width, max_width, last_block=last_block)),
+            spectral_normalize(choose_discriminator(networks, image_shape, width, max_width)),
             loss,
             latent_dim=latent_dim,
             betas=betas,

@@ -13,7 +13,7 @@ from gan_lightning.networks.layers import ConcatLabels, DownConv2d, LabelPlanes,
 from gan_lightning.networks.minibatch import MinibatchDiscriminationLayer, MinibatchStdDevLayer, WithMinibatchLayer
 from gan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_lightning.networks.packing import PacGAN
-from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator, grow
+from gan_lightning.networks.progan import ProGANDiscriminator, ProGANGenerator, grow, growth_of
 from gan_lightning.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_lightning.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_lightning.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -64,6 +64,7 @@ __all__ = [
     "equalize",
     "fuse_resampling",
     "grow",
+    "growth_of",
     "init_orthogonal",
     "spectral_normalize",
 ]

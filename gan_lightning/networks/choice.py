@@ -9,7 +9,7 @@ from gan_lightning.arguments import check_choice
 from gan_lightning.networks.dcgan import DCGANDiscriminator
 from gan_lightning.networks.resnet import ResNetDiscriminator
 
-Networks = Literal["residual", "strided"]
+Networks = Literal["residual", "mimicry", "strided"]
 
 
 def choose_discriminator(
@@ -18,15 +18,15 @@ def choose_discriminator(
     width: int,
     max_width: int,
     attention: int | None = None,
-    last_block: str = "flat",
 ) -> nn.Module:
     """D beside a residual G.
 
     Args:
-        networks: "residual", or "strided": DCGAN's D without norms, like the CNN of SNGAN's paper (Miyato et al., 2018,
-            arXiv:1802.05957, table 3), whose width, at half the resolution, is twice ``width``.
+        networks: "residual"; "mimicry", whose blocks are narrow and all halve (Lee and Town, 2020, arXiv:2005.02494);
+            or "strided": DCGAN's D without norms, like the CNN of SNGAN's paper (Miyato et al., 2018, arXiv:1802.05957,
+            table 3), whose width, at half the resolution, is twice ``width``.
         image_shape, attention: See :class:`~gan_lightning.networks.resnet.ResNetDiscriminator`.
-        width, max_width, last_block: See there; ``max_width`` and ``last_block`` are of a residual D alone.
+        width, max_width: See there; ``max_width`` is of a residual D alone.
 
     Raises:
         ValueError: If there are no such networks, or they cannot judge such images.
@@ -34,4 +34,5 @@ def choose_discriminator(
     check_choice(get_args(Networks), networks=networks)
     if networks == "strided":
         return DCGANDiscriminator(image_shape, 2 * width, "none", attention=attention)
-    return ResNetDiscriminator(image_shape, width, max_width, attention, last_block)
+    last_block, wide = ("half", False) if networks == "mimicry" else ("flat", True)
+    return ResNetDiscriminator(image_shape, width, max_width, attention, last_block, wide)

@@ -65,18 +65,23 @@ class Growth(nn.Module):
         return torch.lerp(interpolate(avg_pool2d(small, 2), scale_factor=2), small, self.alpha)
 
 
-def grow(network: nn.Module, seen: int) -> Growth:
-    """Let all parts of a network grow to where so many real images lead; returns how far that is.
+def growth_of(network: nn.Module) -> Growth:
+    """How far a network has grown; all parts of it that grow do so together.
 
     Raises:
         ValueError: If nothing of it grows.
     """
-    growing = [module for module in network.modules() if isinstance(module, Growth)]
-    if not growing:
+    growth = next((module for module in network.modules() if isinstance(module, Growth)), None)
+    if growth is None:
         raise ValueError(f"{type(network).__name__} has no network that grows.")
-    for growth in growing:
-        growth.advance(seen)
-    return growing[0]
+    return growth
+
+
+def grow(network: nn.Module, seen: int) -> None:
+    """Let all parts of a network grow to where so many real images lead."""
+    for module in network.modules():
+        if isinstance(module, Growth):
+            module.advance(seen)
 
 
 def _read_growth(growth: nn.Module, _: object) -> None:

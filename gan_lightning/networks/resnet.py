@@ -49,15 +49,16 @@ class DownBlock(nn.Module):
     Args:
         in_channels: Of the input, (N, in_channels, H, W).
         out_channels: Of the output, (N, out_channels, H/2, W/2).
+        hidden: Feature maps between the convolutions.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, hidden: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             nn.ReLU(),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.Conv2d(in_channels, hidden, 3, padding=1),
             nn.ReLU(),
-            DownConv2d(out_channels, out_channels),
+            DownConv2d(hidden, out_channels),
         )
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
@@ -171,6 +172,8 @@ class ResNetDiscriminator(Part):
         max_width: ... up to this many.
         attention: See :class:`ResNetGenerator`.
         last_block: "flat" keeps the resolution; "half" halves it once more, and doubles the feature maps.
+        wide: Whether the first convolution of a block, too, gives all its feature maps, as in BigGAN (Brock et al.,
+            2018, arXiv:1809.11096); otherwise only as many as it gets, as in WGAN-GP's and SNGAN's code.
 
     Attributes:
         num_features: Of the head "features": what the last layer sees.
@@ -186,6 +189,7 @@ class ResNetDiscriminator(Part):
         max_width: int = 1024,
         attention: int | None = None,
         last_block: str = "flat",
+        wide: bool = True,
     ) -> None:
         super().__init__()
         check_choice(["flat", "half"], last_block=last_block)
@@ -195,16 +199,20 @@ class ResNetDiscriminator(Part):
         self.max_width = max_width
         self.attention = attention
         self.last_block = last_block
+        self.wide = wide
         if last_block == "half" and (size[0] | size[1]) % 2:
             raise ValueError(
                 f"last_block 'half' cannot halve the {size[0]}x{size[1]} pixels that the other blocks leave. Set it to "
-                "flat."
+                "flat, or networks to residual."
             )
         *widths, last = feature_maps(width, max_width, halvings)
-        blocks = [DownBlock(fan_in, fan_out) for fan_in, fan_out in pairwise([self.image_shape[0], *widths])]
+        blocks = [DownBlock(self.image_shape[0], widths[0], widths[0])]
+        blocks += [DownBlock(narrow, broad, broad if wide else narrow) for narrow, broad in pairwise(widths)]
         blocks[0].residual[0] = nn.Identity()
         places = range(1, halvings + 1)
-        end = DownBlock(widths[-1], last) if last_block == "half" else FlatBlock(widths[-1])
+        end = (
+            DownBlock(widths[-1], last, last if wide else widths[-1]) if last_block == "half" else FlatBlock(widths[-1])
+        )
         self.blocks = nn.Sequential(*with_attention(blocks, widths, places, attention), end)
         self.num_features = last if last_block == "half" else widths[-1]
         self.linear = nn.Linear(self.num_features, 1)

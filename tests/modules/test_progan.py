@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 import gan_lightning
 from gan_lightning import ProGAN
+from gan_lightning.engine.checkpointed import start_from
 
 
 def test_defaults_are_the_papers_values(chosen: Any, usual: Any) -> None:
@@ -40,6 +41,27 @@ def test_it_grows_with_the_images_that_it_has_seen(tiny_gan: Any, trainer: Any, 
     gan.read = read
     trainer(max_steps=6).fit(gan, tiny_data)
     assert seen == [(0, 4, 1.0), (8, 4, 1.0), (16, 8, 0.0), (24, 8, 0.5), (32, 8, 1.0), (40, 8, 1.0)]
+
+
+def test_a_run_that_starts_from_grown_networks_grows_on(
+    tiny_gan: Any, trainer: Any, tiny_data: Any, tmp_path: Path, identical: Any
+) -> None:
+    def run(steps: int, path: Path | None = None) -> Any:
+        gan, fit = tiny_gan("ProGAN", images_per_phase=16), trainer(max_steps=steps)
+        if path is None:
+            start_from(gan, str(tmp_path / "first.ckpt"))
+        fit.fit(gan, tiny_data, ckpt_path=path)
+        return gan, fit
+
+    first = trainer(max_steps=3)
+    first.fit(tiny_gan("ProGAN", images_per_phase=16), tiny_data)  # 24 images: half way into the second level
+    first.save_checkpoint(tmp_path / "first.ckpt")
+    whole, _ = run(3)
+    assert (int(whole.images_seen), int(whole.ema.growth.seen)) == (24, 48)
+    _, fit = run(1)
+    fit.save_checkpoint(tmp_path / "stop.ckpt")
+    resumed, _ = run(3, tmp_path / "stop.ckpt")
+    assert identical(resumed.state_dict(), whole.state_dict())
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])  # at the first level, in the middle of the fade, and behind it

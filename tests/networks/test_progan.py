@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from gan_lightning.networks import ProGANDiscriminator, ProGANGenerator, grow
+from gan_lightning.networks import ProGANDiscriminator, ProGANGenerator, grow, growth_of
 from gan_lightning.networks.progan import Growth, PixelNorm
 
 PHASE = 100
@@ -147,6 +147,6 @@ def test_growth_is_in_the_state_and_follows_what_is_loaded():
 
 def test_what_does_not_grow_is_an_error_and_so_is_a_phase_without_images():
     with pytest.raises(ValueError, match="Identity has no network that grows"):
-        grow(nn.Identity(), 5)
+        growth_of(nn.Identity())
     with pytest.raises(ValueError, match="images_per_phase must be an integer, at least 1, got 0"):
         Growth(2, 0)

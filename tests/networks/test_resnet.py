@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
 
+from gan_lightning import SNGAN
 from gan_lightning.networks import ResNetDiscriminator, ResNetGenerator, spectral_normalize
 from gan_lightning.networks.resnet import DownBlock, FlatBlock, UpBlock
 
@@ -33,7 +34,7 @@ def test_up_block_normalises_before_each_relu():
 
 def test_down_block_pools_both_of_its_branches():
     torch.manual_seed(0)
-    block, x = DownBlock(3, 5).double(), torch.randn(2, 3, 4, 4).double()
+    block, x = DownBlock(3, 5, 4).double(), torch.randn(2, 3, 4, 4).double()
     first, second = convolutions(block)
     residual = avg_pool2d(convolve(second, relu(convolve(first, relu(x)))), 2)
     shortcut = avg_pool2d(convolve(block.shortcut, x), 2)
@@ -50,7 +51,7 @@ def test_flat_block_adds_its_input():
 def test_blocks_do_not_change_their_input():
     x = torch.randn(2, 3, 4, 4)
     before = x.clone()
-    for block in (UpBlock(3, 3, "none"), DownBlock(3, 3), FlatBlock(3)):
+    for block in (UpBlock(3, 3, "none"), DownBlock(3, 3, 3), FlatBlock(3)):
         block(x)
         assert x.equal(before)
 
@@ -184,14 +185,23 @@ def test_channels_last_gives_the_same():
     torch.testing.assert_close(critic(images.to(memory_format=torch.channels_last)).logits, logits, rtol=0, atol=1e-10)
 
 
-def test_last_block_may_halve_the_resolution_once_more():
+def test_mimicrys_discriminator_has_narrow_blocks_that_all_halve():
     with torch.device("meta"):
-        discriminator = ResNetDiscriminator((3, 64, 64), last_block="half")
-    kinds = [type(block) for block in discriminator.blocks]
-    assert kinds == [DownBlock] * 5  # 64 -> 2, as in mimicry's 64-px D
-    assert [block.shortcut.out_channels for block in discriminator.blocks] == [64, 128, 256, 512, 1024]
-    assert discriminator.num_features == discriminator.linear.in_features == 1024
-    assert ResNetDiscriminator((1, 16, 16), 2, last_block="half")(torch.randn(2, 1, 16, 16)).logits.shape == (2,)
+        gan = SNGAN(image_shape=(3, 64, 64), networks="mimicry")
+    assert [type(block) for block in gan.discriminator.blocks] == [DownBlock] * 5
+    weights = [sum(weight.numel() for weight in network.parameters()) for network in (gan.generator, gan.discriminator)]
+    assert weights == [
+        12_220_675,
+        10_141_441,
+    ]  # those of torch_mimicry.nets.sngan, SNGANGenerator64 and Discriminator64
+    maps = [[block.residual[place].out_channels for place in (1, 3)] for block in gan.discriminator.blocks]
+    assert maps == [[64, 64], [64, 128], [128, 256], [256, 512], [512, 1024]]
+
+
+def test_last_block_may_halve_the_resolution_once_more():
+    discriminator = ResNetDiscriminator((1, 16, 16), 2, last_block="half")
+    assert discriminator.num_features == discriminator.linear.in_features == 8
+    assert discriminator(torch.randn(2, 1, 16, 16)).logits.shape == (2,)
 
 
 def test_a_last_block_that_cannot_halve_is_an_error_that_tells_the_size():

@@ -49,6 +49,12 @@ def test_a_discriminator_without_classes_is_an_error_that_tells_what_to_do(make_
         AuxiliaryClassifier().terms(move)
 
 
+def test_a_label_beyond_its_classes_is_an_error_that_tells_both(make_move: Build, draw: Build) -> None:
+    move = make_move(critic, *draw(2, 4, 1, 1, 3), torch.tensor([0, 3, 1, 2]))
+    with pytest.raises(ValueError, match="num_classes 3, but the data has a label 3"):
+        AuxiliaryClassifier(num_classes=3).terms(move)
+
+
 @pytest.mark.parametrize("name", ["weight", "fake_weight"])
 def test_illegal_weight_is_an_error_that_names_it(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be finite and at least 0, got -1"):
