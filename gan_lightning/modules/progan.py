@@ -17,7 +17,26 @@ from gan_lightning.parts import describe
 from gan_lightning.stabilizers import Drift, GradientPenalty
 
 
-class ProGAN(AdversarialModule):
+class GrowingModule(AdversarialModule):
+    """A GAN whose networks grow with the real images that D has seen, and are shown these at the size reached."""
+
+    def on_train_start(self) -> None:
+        """Look how far the networks have grown: in a run that starts from the weights of another, they grow on."""
+        super().on_train_start()
+        self._seen_before = max(0, int(growth_of(self).seen) - int(self.images_seen))
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Update both players, and grow."""
+        super().training_step(batch, batch_idx)
+        grow(self, self._seen_before + int(self.images_seen))
+
+    def read(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Images of the level that the networks have grown to, and labels."""
+        images, labels = super().read(batch)
+        return growth_of(self).shrink(images), labels
+
+
+class ProGAN(GrowingModule):
     """Progressive growing (Karras et al., 2017, arXiv:1710.10196): both networks grow from small images to large ones.
 
     Args:
@@ -49,18 +68,3 @@ class ProGAN(AdversarialModule):
             **own,
             **kwargs,
         )
-
-    def on_train_start(self) -> None:
-        """Look how far the networks have grown: in a run that starts from the weights of another, they grow on."""
-        super().on_train_start()
-        self._seen_before = max(0, int(growth_of(self).seen) - int(self.images_seen))
-
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Update both players, and grow."""
-        super().training_step(batch, batch_idx)
-        grow(self, self._seen_before + int(self.images_seen))
-
-    def read(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Images of the level that the networks have grown to, and labels."""
-        images, labels = super().read(batch)
-        return growth_of(self).shrink(images), labels

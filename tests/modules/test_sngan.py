@@ -29,5 +29,5 @@ def test_a_strided_d_has_no_norm_but_the_spectral_one() -> None:
 
 
 def test_other_networks_are_refused() -> None:
-    with pytest.raises(ValueError, match="networks must be one of residual, strided, got 'x'"):
+    with pytest.raises(ValueError, match="networks must be one of residual, mimicry, strided, got 'x'"):
         SNGAN(networks="x")  # type: ignore[arg-type]
