@@ -35,6 +35,8 @@ def update_format(checkpoint: dict[str, Any]) -> None:
         for name, state in zip("GD", checkpoint.get("optimizer_states", []), strict=False):
             for group in state["param_groups"]:
                 group["name"] = name
+    elif checkpoint.get("hyper_parameters", {}).get("last_block") == "flat":  # of SNGAN, before networks: mimicry
+        del checkpoint["hyper_parameters"]["last_block"]
     checkpoint["gan_format"] = FORMAT
 
 

@@ -81,6 +81,12 @@ def test_defaults_stay_defaults() -> None:
     assert checkpoint["hyper_parameters"] == {"latent_dim": 3, "lr": 1e-3}
 
 
+def test_an_argument_that_sngan_had_for_a_while_is_left_out() -> None:
+    checkpoint = {"gan": "SNGAN", "gan_format": 2, "hyper_parameters": {"width": 4, "last_block": "flat"}}
+    update_format(checkpoint)
+    assert checkpoint["hyper_parameters"] == {"width": 4}
+
+
 def test_a_later_format_is_refused() -> None:
     with pytest.raises(ValueError, match=f"has format {FORMAT + 1}, this version reads up to {FORMAT}: update"):
         update_format({"gan": "GAN", "gan_format": FORMAT + 1})
