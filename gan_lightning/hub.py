@@ -5,8 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+try:
+    from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("HubGenerator needs huggingface_hub: pip install 'gan-lightning[hub]'.") from error
 
 import gan_lightning
 from gan_lightning.base import AdversarialModule
@@ -50,7 +58,7 @@ class HubGenerator(ModelHubMixin):
 
     @classmethod
     def from_run(cls, run: str | Path, checkpoint: str = "best") -> Self:
-        """That of a run, with a card made of what its directory tells.
+        """That of a run, with a card made of what its directory tells: its metrics are those that the checkpoint had.
 
         Args:
             run: A run directory, such as runs/<run>.
@@ -62,13 +70,14 @@ class HubGenerator(ModelHubMixin):
         found = read_run(Path(run))
         gan = gan_lightning.load(Path(run) / "checkpoints" / f"{checkpoint}.ckpt")
         told = found.sessions[-1] if found.sessions else {}
-        judged = [key for key in sorted(found.curves) if key.startswith(("val/", "test/"))]
+        judged = {key: curve for key, curve in sorted(found.curves.items()) if key.startswith(("val/", "test/"))}
+        then = {key: [value for step, value in curve if step <= gan.updates] for key, curve in judged.items()}
         return cls(
             gan,
             {
                 "updates of G": gan.updates,
                 **{key: told[key] for key in ("began", "command", "environment") if key in told},
-                **{key: found.curves[key][-1][1] for key in judged},
+                **{key: values[-1] for key, values in then.items() if values},
                 **({"protocol": found.protocol} if found.protocol else {}),
                 "configuration": found.config_text,
             },
@@ -91,7 +100,7 @@ class HubGenerator(ModelHubMixin):
         """
         try:
             return super().from_pretrained(pretrained_model_name_or_path, **options)
-        except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
             reason = str(error).splitlines()[0]
             raise ConnectionError(
                 f"'{pretrained_model_name_or_path}' is no folder, and could not be had from the Hub ({reason}). Check "

@@ -13,6 +13,8 @@ from gan_lightning.precision import at_least_fp32
 
 Curve = Literal["slerp", "lerp"]
 Space = Literal["z", "w"]
+STYLES = ".w.npy"
+"""How the name of a file of styles ends."""
 SMALLEST_SINE = 1e-3
 """Of an angle; below it there is a line for an arc: between equal latents, between opposite ones, and from 0."""
 

@@ -72,13 +72,14 @@ ALLOWED = {
         "gan_lightning.batches",
         "gan_lightning.engine",
         "gan_lightning.metrics",
-        *(f"gan_lightning.{part}" for part in ("findings", "images", "report", "version")),
+        *(f"gan_lightning.{part}" for part in ("findings", "images", "report", "secrets", "version")),
     },
     "gan_lightning.findings": set(),
     "gan_lightning.panels": set(),
+    "gan_lightning.secrets": set(),
     "gan_lightning.report": {
         *("yaml", "jinja2", "markupsafe", "PIL"),
-        *(f"gan_lightning.{part}" for part in ("findings", "metrics", "panels")),
+        *(f"gan_lightning.{part}" for part in ("findings", "metrics", "panels", "secrets")),
     },
     "gan_lightning.pictures": {"torch", "PIL", "gan_lightning.images", "gan_lightning.metrics"},
     "gan_lightning.hub": {

@@ -33,16 +33,17 @@ def test_a_run_gives_weights_and_card(
     fit: Trainer = trainer(max_steps=1)
     fit.fit(tiny_gan("DCGAN"), tiny_data)
     fit.save_checkpoint(run / "checkpoints" / "last.ckpt")
-    (run / "config.yaml").write_text("seed_everything: 3\n")
-    (run / "metrics.csv").write_text("step,val/fid\n1,12.5\n2,11.25\n")
+    (run / "config.yaml").write_text("seed_everything: 3\ndata: {api_token: s3cret}\n")
+    (run / "metrics.csv").write_text("step,val/fid\n1,12.5\n2,99.0\n")
     (run / "sessions.jsonl").write_text('{"began": "today", "command": "gan-lightning fit"}\n')
     made = hub.HubGenerator.from_run(run, "last")
-    assert made.card["val/fid"] == 11.25
+    assert made.card["val/fid"] == 12.5  # of the step of the checkpoint, not the last
     assert made.card["command"] == "gan-lightning fit"
     made.save_pretrained(tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "| val/fid | 11.25 |" in card
+    assert "| val/fid | 12.5 |" in card
     assert "seed_everything: 3" in card
+    assert b"s3cret" not in b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
 
 
 def test_a_repository_is_uploaded_by_the_hubs_own_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +82,11 @@ def test_a_hub_that_cannot_be_reached_is_one_message(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("huggingface_hub.hub_mixin.ModelHubMixin.from_pretrained", fail)
     with pytest.raises(ConnectionError, match=r"'user/name' is no folder, .*\(No network\.\).*Check the name"):
         hub.HubGenerator.from_pretrained("user/name")
+
+
+def test_what_is_neither_a_folder_nor_a_name_of_the_hub_is_one_message() -> None:
+    with pytest.raises(ConnectionError, match=r"'no such folder' is no folder, .*Check the name"):
+        hub.HubGenerator.from_pretrained("no such folder")
 
 
 def test_a_folder_without_a_generator_is_named(tmp_path: Path) -> None:

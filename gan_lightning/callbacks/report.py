@@ -1,9 +1,7 @@
 """Report."""
 
-import itertools
 import json
 import platform
-import re
 import shlex
 import sys
 import time
@@ -20,13 +18,12 @@ from lightning.pytorch.utilities import rank_zero_warn
 from gan_lightning.images import write_bytes
 from gan_lightning.report import read_run, render
 from gan_lightning.report.run import SESSIONS
+from gan_lightning.secrets import MASK, masked_words
 from gan_lightning.version import __version__
 
 FILE = "report.html"
 SHARE = 0.01
 """Of the time that passes, at most, goes into reports while a run trains."""
-SECRET = re.compile(r"--\S*(key|token|secret|password)", re.IGNORECASE)
-"""How options begin whose values are not for others to read."""
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics")
 
 
@@ -123,15 +120,9 @@ def command(words: Sequence[str]) -> str:
     """
     name = Path(words[0]).name if words else ""
     first = "gan-lightning" if name in {"__main__.py", "gan-lightning"} else f"python {name}"
-    shown: list[str] = []
-    for before, word in itertools.pairwise(words):
-        option, equals, _ = word.partition("=")
-        if SECRET.match(option) and equals:
-            shown.append(f"{option}=***")
-        else:
-            is_value = SECRET.match(before) and "=" not in before and not word.startswith("--")
-            shown.append("***" if is_value else shlex.quote(word))
-    return " ".join([first, *shown]).strip()
+    return " ".join(
+        [first, *(word if word.endswith(MASK) else shlex.quote(word) for word in masked_words(words)[1:])]
+    ).strip()
 
 
 def _now() -> str:

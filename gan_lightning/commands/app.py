@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import socket
 import tempfile
 from functools import lru_cache, partial
 from importlib import import_module
@@ -11,7 +12,6 @@ from typing import Any
 from torch import Tensor
 
 import gan_lightning
-from gan_lightning.arguments import check_counts
 from gan_lightning.base import AdversarialModule
 from gan_lightning.commands.generate import device_of, import_class
 from gan_lightning.commands.interpolate import to_gif
@@ -26,6 +26,8 @@ LOADED = 4
 """Generators that are kept in memory."""
 LEAST_SIDE = 480
 """Pixels of a picture's longer side, at least: small images are enlarged, pixel by pixel."""
+LARGEST_PORT, LARGEST_SEED = 2**16 - 1, 2**53
+"""The latter is exact in a browser."""
 STEPS, FPS = 12, 12
 """Of a walk, from a seed to the next; and a second."""
 MESSAGES = (ValueError, TypeError, OSError)
@@ -52,11 +54,11 @@ def app(
 
     Raises:
         FileNotFoundError: If there is no checkpoint.
-        OSError: If the port is taken.
+        ValueError: If the port is no number of one.
+        OSError: If the port is taken, or there is no such host.
         ModuleNotFoundError: If Gradio is missing.
     """
-    if port is not None:
-        check_counts(port=port)
+    check_address(host, port)
     if model is not None:
         import_class(model)
     generators = find_generators(places)
@@ -68,6 +70,16 @@ def app(
             if "port" not in str(error):
                 raise
             raise OSError(f"Port {port} is taken: choose another --port, or leave it out for a free one.") from error
+
+
+def check_address(host: str, port: int | None) -> None:
+    """Refuse what no page can be served at; see :func:`app`."""
+    if port is not None and not 0 < port <= LARGEST_PORT:
+        raise ValueError(f"port must be from 1 to {LARGEST_PORT}, got {port}.")
+    try:
+        socket.getaddrinfo(host, port)
+    except (socket.gaierror, UnicodeError) as error:
+        raise OSError(f"There is no host '{host}' here ({error}): leave --host out, or set it to 0.0.0.0.") from error
 
 
 LOCAL: dict[str, Any] = {"share": False, "quiet": False, "footer_links": []}
@@ -130,13 +142,13 @@ class Studio:
         gan = self.load(name)
         labels = _labels(gan, label) or list(range(gan.num_classes)) or None
         path = self.folder / f"{next(self.numbers)}.png"
-        write_pixels(enlarged(gan.sample(int(num), labels, int(seed), truncation or None)), path)
+        write_pixels(enlarged(gan.sample(int(num), labels, int(seed or 0), truncation or None)), path)
         return str(path)
 
     def film(self, name: str, label: str, seed: int, num: int, truncation: float) -> str:
         """Write a walk through four seeds, from the given one on, to a GIF."""
         gan = self.load(name)
-        seeds = range(int(seed), int(seed) + 4)
+        seeds = range(int(seed or 0), int(seed or 0) + 4)
         frames = walk(gan, seeds, _labels(gan, label), int(num), STEPS, truncation=truncation or None)
         path = self.folder / f"{next(self.numbers)}.gif"
         write_bytes(to_gif([enlarged(images) for images in frames], FPS), path)
@@ -172,7 +184,7 @@ def build_page(studio: Studio) -> Any:
         try:
             return work(*values)
         except MESSAGES as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
 
     picture = {"type": "filepath", "interactive": False, "show_label": False, "buttons": ["download", "fullscreen"]}
     with gr.Blocks(title="gan_lightning", analytics_enabled=False) as page:
@@ -182,7 +194,7 @@ def build_page(studio: Studio) -> Any:
             other = gr.Dropdown([NONE, *names], value=NONE, label="Beside it")
             label = gr.Dropdown([IN_TURN], value=IN_TURN, label="Class")
         with gr.Row():
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0)
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED)
             num = gr.Slider(1, 100, 36, step=1, label="Images")
             truncation = gr.Slider(0, 2, 0, step=0.05, label="Truncation (0: none)")
         how = [label, seed, num, truncation]

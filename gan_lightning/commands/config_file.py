@@ -9,10 +9,11 @@ from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from gan_lightning.images import write_bytes
+from gan_lightning.secrets import masked
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` into the run directory and hands the whole configuration to the loggers.
+    """Writes ``config.yaml`` into the run directory and hands the whole configuration, without secrets, to the loggers.
 
     It does so after the first training step: a run that cannot begin or resume leaves everything as it was. The
     parser is not kept, because it cannot be sent to other processes.
@@ -20,7 +21,7 @@ class SaveConfig(SaveConfigCallback):
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
         self._text = parser.dump(config, skip_unset=False, skip_link_targets=False)
-        self._options = config.clone().as_dict()
+        self._options = masked(config.clone().as_dict())
         self._options.pop("config", None)
         super().__init__(None, None, **kwargs)  # type: ignore[arg-type]
 

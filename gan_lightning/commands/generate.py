@@ -22,6 +22,8 @@ from gan_lightning.arguments import check_counts
 from gan_lightning.base import AdversarialModule
 from gan_lightning.engine.generative import SAMPLING_BATCH
 from gan_lightning.images import tile, to_uint8, write_pixels
+from gan_lightning.precision import at_least_fp32
+from gan_lightning.walks import STYLES, styled
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Pixels, (N, C, H, W) uint8, and classes, (N,) int64, -1 without classes; N images at a time."""
@@ -60,7 +62,8 @@ def generate(
         out: Where they go; an existing file is replaced.
         labels: For a conditional GAN: one class or several, such as 7 or 0,1,2, repeated in turn. Default: all classes.
         seed: The images are a function of it, in [0, 2^63).
-        latents: A .npy file of latents, (N, latent_dim), to draw in place of random ones; num is then N. See project.
+        latents: A .npy file of latents, (N, latent_dim), to draw in place of random ones; num is then N. One that ends
+            in .w.npy holds styles of StyleGAN2. See project.
         truncation: Trades diversity for quality: no feature of a latent exceeds it, in absolute value. StyleGAN2 lets
             styles have this share, in [0, 1], of their distance from the mean style. Default: none.
         format: "png": one grid; "folder": one file an image, with its class in the name; "npz": images, uint8
@@ -86,24 +89,29 @@ def generate(
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))
     classes = parse_integers("labels", labels) if labels is not None else list(range(gan.num_classes)) or None
-    given = None if latents is None else _read_latents(Path(latents), gan)
+    given = None if latents is None else _read_latents(Path(latents), gan, truncation)
     num = num if given is None else len(given)
     channels, height, width = gan.sample(1, classes, seed=0, truncation=truncation).shape[1:]
     shape = (num, height, width, channels)
     _check_room(shape, gan.latent_dim, path, kind)
     offset = 0 if gan.num_classes else 1
-    batches = gan.stream(num, classes, seed, batch_size, truncation, given)
+    if given is not None and str(latents).endswith(STYLES):
+        batches = _of_styles(gan, given, batch_size)
+    else:
+        batches = gan.stream(num, classes, seed, batch_size, truncation, given)
     WRITERS[kind](path, ((to_uint8(images).cpu(), labels.cpu() - offset) for images, labels in batches), shape)
     print(f"Wrote {num} images of {type(gan).__name__} to {path}.")
 
 
-def _read_latents(path: Path, gan: AdversarialModule) -> Tensor:
-    """Latents of a file.
+def _read_latents(path: Path, gan: AdversarialModule, truncation: float | None) -> Tensor:
+    """Latents, or styles, of a file.
 
     Raises:
         FileNotFoundError: If it is not there.
-        ValueError: If it holds something else.
+        ValueError: If it holds something else, or cannot be truncated.
     """
+    if truncation is not None and (path.name.endswith(STYLES) or not getattr(gan.generator, "truncates", False)):
+        raise ValueError(f"truncation is of random latents, not of those of '{path}': leave it out.")
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of latents at '{path}'.")
     try:
@@ -118,6 +126,14 @@ def _read_latents(path: Path, gan: AdversarialModule) -> Tensor:
             f"{found}."
         )
     return torch.from_numpy(array).float()
+
+
+@torch.no_grad()
+def _of_styles(gan: AdversarialModule, styles: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images, and the class 0, of styles (N, latent_dim)."""
+    network = styled(gan)
+    for part in styles.to(gan.device).split(batch_size):
+        yield at_least_fp32(network.synthesis(part)), torch.zeros(len(part), dtype=torch.int64)
 
 
 def _kind(path: Path, asked: str | None, overwrite: bool) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.fabric.utilities.logger import _flatten_dict
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from gan_lightning.arguments import arguments_of
 from gan_lightning.callbacks import LastCheckpoint
 from gan_lightning.panels import PANELS
+from gan_lightning.secrets import masked_words
 
 RESERVED = re.compile(r"[^\w.-]")
 """Characters that are replaced in an id of W&B, which forbids some of them."""
@@ -67,6 +69,26 @@ def _adapt_wandb(logger: Namespace, kind: type, name: str) -> None:
 
 class RunWandb(WandbLogger):
     """W&B whose ``log_model`` keeps checkpoints as versions of one artifact, by the aliases "best" and "latest"."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """W&B's run, whose copy of the command line has no secrets.
+
+        Raises:
+            ConnectionError: W&B cannot be reached, or refuses.
+        """
+        words = sys.argv
+        sys.argv = masked_words(words)
+        try:
+            return super().experiment
+        except import_module("wandb").errors.CommError as error:
+            raise ConnectionError(
+                f"Weights & Biases cannot be reached, or refuses ({error}). Check network and key; WANDB_MODE=offline "
+                "logs without either, and `wandb sync` sends it later."
+            ) from error
+        finally:
+            sys.argv = words
 
     def _scan_and_log_checkpoints(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Send a checkpoint, unless it was sent; Lightning's calls the last one the best, too."""
@@ -138,8 +160,8 @@ def _check_login(options: dict[str, Any]) -> None:
         return
     try:
         wandb.login(verify=False)
-    except wandb.errors.UsageError as error:
+    except (wandb.errors.UsageError, wandb.errors.AuthenticationError) as error:
         raise ValueError(
-            "Weights & Biases has no login on this machine. Run `wandb login` once, or set WANDB_API_KEY; "
-            "WANDB_MODE=offline logs without an account."
+            f"Weights & Biases has no usable login on this machine ({error}). Run `wandb login` once, or set "
+            "WANDB_API_KEY; WANDB_MODE=offline logs without an account."
         ) from error

@@ -12,7 +12,7 @@ from gan_lightning.commands.picture_files import find_pictures, read_picture
 from gan_lightning.images import tile, to_float, to_uint8, write_bytes, write_pixels
 from gan_lightning.inversion import project as find
 from gan_lightning.pictures import beside
-from gan_lightning.walks import Space
+from gan_lightning.walks import STYLES, Space
 
 MOST = 64
 """Pictures of a folder that are taken."""
@@ -38,7 +38,7 @@ def project(
         images: A picture, or a folder of them, of which the first 64 by name are taken. Their centre is cut to the
             proportions of the GAN's images and resized.
         out: A .png with each picture beside what comes nearest. The latents go beside it, to a file of its name that
-            ends in .npy, (N, latent_dim); generate --latents takes it.
+            ends in .npy, or .w.npy if they are styles, (N, latent_dim); generate --latents takes it.
         label: For a conditional GAN: the class of all. Default: every class is tried.
         starts: Samples to begin at, for each picture and class, at least 1: more find nearer latents, and take longer.
         steps: Of the search, at least 1.
@@ -65,7 +65,7 @@ def project(
     found = find(gan, to_float(pixels), label, space=space, **options)  # type: ignore[arg-type]
     points = io.BytesIO()
     np.save(points, found.points.cpu().numpy())
-    write_bytes(points.getvalue(), path.with_suffix(".npy"))
+    write_bytes(points.getvalue(), path.with_suffix(STYLES if space == "w" else ".npy"))
     write_pixels(beside(tile(pixels, 1), tile(to_uint8(found.images).cpu(), 1)), path)
     errors = ", ".join(f"{255 / 2 * distance**0.5:.1f}" for distance in found.distances.tolist())
     classes = f" Classes: {', '.join(map(str, found.labels.tolist()))}." if gan.num_classes else ""

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from gan_lightning.findings import Finding
+from gan_lightning.secrets import masked
 
 SESSIONS = "sessions.jsonl"
 """A line when a training began, and one when it ended, each time."""
@@ -42,7 +43,7 @@ class Run:
     Attributes:
         path: The directory.
         is_training: Whether a process is training there.
-        config: Of ``config.yaml``; empty without.
+        config: Of ``config.yaml``, with masks for what looks like a secret; empty without.
         config_text: The same as it stands there.
         protocol: What the values of its validations depend on.
         curves: All that was logged, by key.
@@ -98,11 +99,12 @@ def read_run(path: Path, is_training: bool = False) -> Run:
         what = "is not there" if not path.exists() else "has none of " + ", ".join(SIGNS)
         raise FileNotFoundError(f"'{path}' is not the directory of a run, such as runs/<run>: it {what}.")
     text = _text(path / CONFIG)
+    config = masked(_mapping(text))
     return Run(
         path=path,
         is_training=is_training,
-        config=_mapping(text),
-        config_text=text,
+        config=config,
+        config_text=text if config == _mapping(text) else yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         protocol=_dict(_mapping(_text(path / "hparams.yaml")).get("evaluation")),
         curves=read_curves(path / METRICS),
         grids=sorted(_grids(path / "samples")),

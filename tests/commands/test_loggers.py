@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import pydoc
 import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,23 @@ def test_wandb_takes_up_the_run_of_the_directory(wandb: Any, tmp_path: Path) -> 
     assert len(list((tmp_path / "a:1" / "wandb").glob("offline-run-*-a-1"))) >= 1
 
 
+def test_wandb_gets_no_secrets_of_the_command_line(wandb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["gan-lightning", "fit", "--data.api_token=s3cret", "--data.width=77"])
+    logger = configured(WandbLogger, project="p")
+    adapt_logger(logger, tmp_path / "run")
+    seen, init = [], wandb.init
+
+    def noting(*args: Any, **options: Any) -> Any:
+        seen.append(wandb.Settings()._args)  # what it sends
+        return init(*args, **options)
+
+    monkeypatch.setattr(wandb, "init", noting)
+    built(logger).experiment.finish()
+    assert seen == [["fit", "--data.api_token=***", "--data.width=77"]]
+    assert sys.argv[2] == "--data.api_token=s3cret"
+    assert b"s3cret" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
 @pytest.mark.parametrize("log_model", [True, "all"])
 def test_wandb_keeps_the_best_and_the_last_checkpoint_by_name(
     wandb: Any, tmp_path: Path, trainer: BuildTrainer, tiny_gan: Build, tiny_data: Any, log_model: Any
@@ -146,7 +164,7 @@ def test_wandb_without_a_login_is_one_message(
     logger = configured(WandbLogger)
     if mode:
         logger.dict_kwargs = {"mode": mode}
-    with pytest.raises(ValueError, match=r"no login on this machine.*wandb login.*WANDB_MODE=offline"):
+    with pytest.raises(ValueError, match=r"no usable login on this machine.*wandb login.*WANDB_MODE=offline"):
         adapt_logger(logger, tmp_path)
     assert not (tmp_path / "wandb").exists()
 

@@ -39,6 +39,26 @@ def test_one_picture_of_another_size_and_mode() -> None:
     assert np.load("projected.npy").shape[0] == 1
 
 
+def test_styles_are_drawn_as_styles(tiny_gan: Any, trainer: Any, tiny_data: Any) -> None:
+    fit = trainer(max_steps=1)
+    fit.fit(tiny_gan("StyleGAN2"), tiny_data)
+    fit.save_checkpoint("style.ckpt")
+    generate("style.ckpt", num=2, out="own", seed=4)
+    project("style.ckpt", "own", "found.png", space="w", **QUICK)
+    size = np.asarray(Image.open("own/000001.png")).shape[1]
+    generate("style.ckpt", out="again", latents="found.w.npy")
+    again = np.asarray(Image.open("again/000001.png")).astype(int)
+    assert np.abs(again - np.asarray(Image.open("found.png"))[-size:, -size:]).max() <= 1
+    with pytest.raises(ValueError, match="truncation is of random latents"):
+        generate("style.ckpt", out="truncated", latents="found.w.npy", truncation=0.5)
+
+
+def test_given_latents_are_not_truncated_without_a_word() -> None:
+    np.save("given.npy", np.zeros((1, 100)))
+    with pytest.raises(ValueError, match=r"truncation is of random latents, not of those of 'given\.npy'"):
+        generate(NAME, latents="given.npy", truncation=0.5)
+
+
 @pytest.mark.parametrize(
     ("images", "options", "error", "message"),
     [
