@@ -219,7 +219,7 @@ def test_only_the_command_line_imports_datamodules():
             for name in imported(ast.parse(path.read_text()), module_of(path), path.name == "__init__.py")
         )
     }
-    assert importers == {"gan_lightning.commands.messages"}
+    assert importers == {"gan_lightning.commands.messages", "gan_lightning.commands.picture_files"}
 
 
 @every_source

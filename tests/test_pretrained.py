@@ -81,6 +81,8 @@ def test_another_class_other_tensors_and_broken_weights_are_refused(written: Any
     path = tmp_path / "new.safetensors"
     with pytest.raises(ValueError, match=r"There is no AdversarialModule 'os\.system'"):
         load_generator(rewritten(path, tensors, gan="os.system"))
+    with pytest.raises(ValueError, match=r"new\.safetensors' was saved by another version .* argument 'nonsense'"):
+        load_generator(rewritten(path, tensors, hyper_parameters={"nonsense": 1}))
     first = next(iter(tensors))
     with pytest.raises(ValueError, match=f"'{first}' is missing"):
         load_generator(rewritten(path, {name: tensor for name, tensor in tensors.items() if name != first}))

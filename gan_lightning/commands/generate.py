@@ -95,10 +95,9 @@ def generate(
     shape = (num, height, width, channels)
     _check_room(shape, gan.latent_dim, path, kind)
     offset = 0 if gan.num_classes else 1
-    if given is not None and str(latents).endswith(STYLES):
-        batches = _of_styles(gan, given, batch_size)
-    else:
-        batches = gan.stream(num, classes, seed, batch_size, truncation, given)
+    styles = given if str(latents).endswith(STYLES) else None
+    streamed = gan.stream(num, classes, seed, batch_size, truncation, given)
+    batches = streamed if styles is None else _of_styles(gan, styles, batch_size)
     WRITERS[kind](path, ((to_uint8(images).cpu(), labels.cpu() - offset) for images, labels in batches), shape)
     print(f"Wrote {num} images of {type(gan).__name__} to {path}.")
 

@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,6 +18,7 @@ from gan_lightning.engine.resuming import check_state, resume_options, resume_or
 from gan_lightning.engine.seeds import RunSeed
 from gan_lightning.parts import Part, is_named, name_of, plain
 
+Module = TypeVar("Module", bound=nn.Module)
 COUNTER = "images_seen"
 """The tensor that a new run does not take over."""
 
@@ -141,7 +142,7 @@ class CheckpointedModule(LightningModule):
             )
         checkpoint = read_checkpoint(checkpoint_path)
         cls._check_class(checkpoint)
-        arguments = {**checkpoint["hyper_parameters"], **kwargs}
+        arguments = checkpoint["hyper_parameters"].keys() | kwargs
         own = inspect.signature(cls).parameters.values()
         needed = [p.name for p in own if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
         if missing := [name for name in needed if name not in arguments]:
@@ -150,12 +151,28 @@ class CheckpointedModule(LightningModule):
                 f"parts (gan_lightning.parts) are not saved. Pass them: {cls.__name__}.load_from_checkpoint(path, "
                 f"{missing[0]}=...)."
             )
-        gan = cls(**arguments)
+        gan = rebuilt_as_saved(cls, checkpoint["hyper_parameters"], checkpoint_path, **kwargs)
         if strict:
             check_state(checkpoint["state_dict"], gan.state_dict())
         take_state(gan, checkpoint["state_dict"])
         gan._loaded_updates = checkpoint["global_step"]
         return gan.to(map_location).eval()
+
+
+def rebuilt_as_saved(kind: type[Module], saved: dict[str, Any], path: str | Path, **given: Any) -> Module:
+    """Build a class with the arguments that a file holds, and others in place of some.
+
+    Raises:
+        ValueError: If it lacks an argument that was saved.
+    """
+    try:
+        return kind(**{**saved, **given})
+    except TypeError as error:
+        if not any(f"unexpected keyword argument '{name}'" in str(error) for name in saved.keys() - given):
+            raise
+        raise ValueError(
+            f"'{path}' was saved by another version of gan_lightning or of {kind.__name__}: {error}. Take that version."
+        ) from error
 
 
 def start_from(module: nn.Module, path: str) -> str:

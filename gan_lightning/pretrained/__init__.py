@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gan_lightning.base import AdversarialModule
+from gan_lightning.engine.checkpointed import rebuilt_as_saved
 from gan_lightning.engine.resuming import check_state
 from gan_lightning.parts import find_class, name_of
 
@@ -67,7 +68,7 @@ def load_generator(path: str | Path) -> AdversarialModule:
     """
     header, tensors = _read(path)
     kind = find_class(AdversarialModule, header["gan"])
-    gan = kind(**header["hyper_parameters"])
+    gan = rebuilt_as_saved(kind, header["hyper_parameters"], path)
     for network in (gan.generator, gan.ema):
         if network is not None:
             wanted = network.state_dict()

@@ -199,6 +199,17 @@ def test_arguments_can_be_overridden_on_loading(save: Any) -> None:
     assert GAN.load_from_checkpoint(path, lr=0.5).players.lr == 0.5
 
 
+def test_an_argument_of_another_version_is_told_of(save: Any) -> None:
+    _, path = save("DCGAN")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["nonsense"] = 1
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match=r"was saved by another version .* argument 'nonsense'"):
+        gan_lightning.load(path)
+    with pytest.raises(TypeError, match="argument 'nonsens'"):
+        DCGAN.load_from_checkpoint(save("DCGAN")[1], nonsens=1)
+
+
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at '.*nothing\.ckpt'"):
         gan_lightning.load(tmp_path / "nothing.ckpt")
