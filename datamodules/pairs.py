@@ -11,11 +11,13 @@ from datamodules.arguments import ImageSize
 from datamodules.base import ImageDataModule, Split
 from datamodules.decode import Decoder
 from datamodules.folder import ImageFolderDataModule
+from datamodules.partners import join_partners
 from datamodules.pixels import Batch, PixelDataset
 from datamodules.report import DataCheck
 from datamodules.sampler import CountedSampler
 
 Half = Literal["left", "right"]
+OnError = Literal["raise", "skip"]
 Indices = list[int] | tuple[list[int], list[int]]
 
 
@@ -30,8 +32,17 @@ class HalfDecoder(Decoder):
     half: Half = "left"
 
     def cut(self, pixels: Tensor) -> Tensor:
-        """Cut as the base does, out of the half."""
-        width = pixels.shape[1] // 2
+        """Cut as the base does, out of the half; of an odd width the column in the middle is in neither.
+
+        Raises:
+            ValueError: The image is too narrow to have halves.
+        """
+        height, broad, _ = pixels.shape
+        width = broad // 2
+        if not width:
+            raise ValueError(
+                f"is an image of {broad} x {height} pixels, but must be 2 wide at least, to have two halves"
+            )
         return super().cut(pixels[:, :width] if self.half == "left" else pixels[:, -width:])
 
 
@@ -163,7 +174,8 @@ class PairedImageDataModule(TranslationDataModule):
     """Pairs of images, each a source and what it is to be translated to, for Pix2Pix.
 
     Either two folders (or archives), whose images have the same names, or one, whose images have both side by side, as
-    Pix2Pix's data sets (facades, maps, edges2shoes) do. Which split a pair belongs to is a function of its name alone.
+    Pix2Pix's data sets (facades, maps, edges2shoes) do. The two of a pair may differ in size, but not in proportions.
+    Which split a pair belongs to is a function of its name alone.
 
     Args:
         sources: Folder or archive of the sources; of the pairs, if `targets` is None.
@@ -172,7 +184,10 @@ class PairedImageDataModule(TranslationDataModule):
         image_size: Height and width in pixels: one number for both, or a pair [height, width].
         channels: 3 for RGB, 1 for grey.
         val_fraction, test_fraction: See :class:`ImageFolderDataModule`.
-        kwargs: `cache_dir`, and those of :class:`ImageDataModule`; `flip` mirrors both of a pair.
+        cache_dir: See :class:`ImageFilesDataModule`.
+        on_error: What to do about images that are damaged, and pairs that differ in proportions: "raise" an error that
+            names the first, or "skip" these pairs, with a warning that counts them.
+        kwargs: Those of :class:`ImageDataModule`; `flip` mirrors both of a pair.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
@@ -192,36 +207,20 @@ class PairedImageDataModule(TranslationDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         cache_dir: str | None = None,
+        on_error: OnError = "raise",
         **kwargs: Any,
     ) -> None:
         if source_half not in ("left", "right"):
             raise ValueError(f"source_half is {source_half!r}, but must be 'left' or 'right'.")
         options: dict[str, Any] = {"image_size": image_size, "channels": channels, "cache_dir": cache_dir}
-        options |= {"val_fraction": val_fraction, "test_fraction": test_fraction}
+        options |= {"val_fraction": val_fraction, "test_fraction": test_fraction, "on_error": on_error}
         if targets is None:
             other: Half = "right" if source_half == "left" else "left"
             super().__init__(*(HalvesDataModule(sources, half, **options) for half in (other, source_half)), **kwargs)
         else:
             sides = [ImageFolderDataModule(root, labels=False, **options) for root in (targets, sources)]
-            check_partners(sides[0], sides[1])
+            join_partners(sides[0], sides[1])
             super().__init__(*sides, **kwargs)
-
-
-def check_partners(*sides: ImageFolderDataModule) -> None:
-    """Refuse images without a partner of the same name.
-
-    Raises:
-        ValueError: There are some.
-    """
-    targets, sources = (set(side.source.files) for side in sides)
-    lonely = [sides[0].root / name for name in sorted(targets - sources)]
-    lonely += [sides[1].root / name for name in sorted(sources - targets)]
-    if lonely:
-        raise ValueError(
-            f"{len(sources):,} sources and {len(targets):,} targets are no pairs: {len(lonely):,} have no partner of "
-            f"the same name in the other folder, the first is {lonely[0]}. Add the partners or remove the images, or "
-            "take UnpairedImageDataModule, which needs none."
-        )
 
 
 class UnpairedImageDataModule(TranslationDataModule):
@@ -235,7 +234,8 @@ class UnpairedImageDataModule(TranslationDataModule):
         image_size: Height and width in pixels: one number for both, or a pair [height, width].
         channels: 3 for RGB, 1 for grey.
         val_fraction, test_fraction: See :class:`ImageFolderDataModule`.
-        kwargs: `cache_dir`, and those of :class:`ImageDataModule`.
+        cache_dir, on_error: See :class:`ImageFilesDataModule`.
+        kwargs: Those of :class:`ImageDataModule`.
 
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
@@ -254,11 +254,13 @@ class UnpairedImageDataModule(TranslationDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         cache_dir: str | None = None,
+        on_error: OnError = "raise",
         **kwargs: Any,
     ) -> None:
         options: dict[str, Any] = {"image_size": image_size, "channels": channels, "cache_dir": cache_dir}
-        options |= {"val_fraction": val_fraction, "test_fraction": test_fraction, "labels": False}
-        super().__init__(*(ImageFolderDataModule(root, **options) for root in (targets, sources)), **kwargs)
+        options |= {"val_fraction": val_fraction, "test_fraction": test_fraction, "on_error": on_error}
+        sides = [ImageFolderDataModule(root, labels=False, **options) for root in (targets, sources)]
+        super().__init__(*sides, **kwargs)
 
     def make_sampler(self, dataset: PixelDataset, batch_size: int, **options: Any) -> Sampler[Any]:
         """One for each domain."""

@@ -29,7 +29,7 @@ def load(path: str | Path) -> AdversarialModule:
             f"There is no checkpoint at '{path}'. Those of a run are in <run>/checkpoints/; generators that come with "
             f"the package are {', '.join(ours)}."
         )
-    if Path(path).suffix == ".safetensors":
+    if Path(path).suffix.lower() == ".safetensors":
         return load_generator(path)
     name = read_checkpoint(path)["gan"]
     try:

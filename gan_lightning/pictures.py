@@ -14,6 +14,8 @@ from gan_lightning.metrics.neighbours import squared_distances
 GAP = 6
 """Pixels between the parts of a sheet."""
 WHITE = 255
+SECONDS = (0.02, 100)
+"""The least and the most that a picture of a film may be shown: delays of a GIF are hundredths of a second, 16 bits."""
 
 
 def nearest(samples: Tensor, images: Tensor, count: int = 5) -> Tensor:
@@ -73,14 +75,16 @@ def write_film(pictures: Sequence[Path], path: Path, seconds: float = 0.2) -> No
     Args:
         pictures: Files of one size, at least one.
         path: The GIF, which appears complete or not at all.
-        seconds: Each is shown.
+        seconds: Each is shown, in [0.02, 100].
 
     Raises:
-        ValueError: If there is no picture, one is damaged, or sizes differ.
+        ValueError: If there is no picture, one is damaged, sizes differ, or the seconds are out of range.
         OSError: If the file cannot be written.
     """
     if not pictures:
         raise ValueError("A film needs at least one picture: the run has drawn no sample grid yet.")
+    if not SECONDS[0] <= seconds <= SECONDS[1]:
+        raise ValueError(f"seconds must be in [{SECONDS[0]}, {SECONDS[1]}], got {seconds}.")
     frames = [_read(picture) for picture in pictures]
     for picture, frame in zip(pictures, frames, strict=True):
         if frame.size != frames[0].size:

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from gan_lightning.base import AdversarialModule
 from gan_lightning.batches import read_batch
-from gan_lightning.images import to_float
+from gan_lightning.images import check_range, to_float
 from gan_lightning.losses import AdversarialLoss
 
 EXAMPLES_PER_ROW = 4
@@ -59,18 +59,31 @@ class TranslationModule(AdversarialModule):
 
         Raises:
             TypeError: If the batch has no sources.
-            ValueError: If they are no images.
+            ValueError: If a run's first targets or sources are not in [-1, 1].
         """
+        is_first = not self._has_looked
         targets, sources = super().read(batch)
         if sources.ndim != 4:
             raise TypeError(
                 f"{type(self).__name__} learns from batches (targets, sources), both images (N, C, H, W): take "
                 f"PairedImageDataModule or UnpairedImageDataModule; got labels of shape {tuple(sources.shape)}."
             )
-        return targets, _as_floats(sources).to(self.dtype)
+        sources = _as_floats(sources)
+        if is_first:
+            check_range(sources, "The sources")
+        return targets, sources.to(self.dtype)
 
     def translate(self, sources: Tensor) -> Tensor:
-        """Translate images (N, C, H, W) in [-1, 1], or uint8, without gradients and in evaluation mode."""
+        """Translate images (N, C, H, W) in [-1, 1], or uint8, without gradients and in evaluation mode.
+
+        Raises:
+            ValueError: If floats are not in [-1, 1].
+        """
+        check_floats(sources, "The sources")
+        return self.translation(sources)
+
+    def translation(self, sources: Tensor) -> Tensor:
+        """As :meth:`translate`, of images that need no check, which would wait for an accelerator."""
         sources = _as_floats(sources).to(self.device)
         return self.sample_from(torch.zeros(len(sources), self.latent_dim, device=self.device), sources)
 
@@ -110,7 +123,7 @@ class TranslationModule(AdversarialModule):
         count = max(EXAMPLES_PER_ROW, num_images // 3 // EXAMPLES_PER_ROW * EXAMPLES_PER_ROW)
         chosen = torch.randint(len(self._examples), (count,), generator=Generator().manual_seed(seed)).tolist()
         targets, sources = (_as_floats(images).to(self.device) for images in self._examples[chosen])
-        shown = [sources, self.translate(sources), *self.beside(sources, targets)]
+        shown = [sources, self.translation(sources), *self.beside(sources, targets)]
         return torch.stack(shown, 1).flatten(0, 1), EXAMPLES_PER_ROW * len(shown)
 
     def beside(self, sources: Tensor, targets: Tensor) -> list[Tensor]:
@@ -123,6 +136,20 @@ class TranslationModule(AdversarialModule):
         if sources is None:
             raise TypeError(f"{type(self).__name__} needs batches (targets, sources) to predict, got images alone.")
         return self.translate(sources)
+
+
+def check_floats(images: Tensor, what: str) -> None:
+    """Check the range of images, unless they are uint8.
+
+    Args:
+        images: Any shape.
+        what: Their name in messages.
+
+    Raises:
+        ValueError: If they are not in [-1, 1].
+    """
+    if images.dtype != torch.uint8:
+        check_range(images, what)
 
 
 def _as_floats(images: Tensor) -> Tensor:

@@ -55,6 +55,9 @@ def test_a_film_of_nothing_of_damaged_or_of_unequal_pictures_is_refused(tmp_path
     write_pixels(torch.zeros(1, 9, 8, dtype=torch.uint8), tmp_path / "b.png")
     with pytest.raises(ValueError, match=r"b.png' is \(8, 9\) pixels"):
         write_film([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "film.gif")
+    for seconds in (0.01, 101.0, float("nan")):
+        with pytest.raises(ValueError, match=r"seconds must be in \[0\.02, 100\]"):
+            write_film([tmp_path / "a.png"], tmp_path / "film.gif", seconds)
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:30])
     with pytest.raises(ValueError, match=r"b\.png' is damaged"):
         write_film([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "film.gif")

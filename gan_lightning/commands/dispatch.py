@@ -73,7 +73,7 @@ def run(command: str, options: list[str]) -> None:
     sys.path.append(str(Path.cwd()))  # where the user's own GANs are
     try:
         words = _with_lists(_with_flags(_with_names(command, options)))
-        _run(command, find_configs(words, only=OPTIONS_OF_DATA.get(command)))
+        _run(command, words)
     except (*MENDED_BY_USER, RuntimeError, MemoryError) as error:
         message = _message(error)
         if message is None or "GAN_LIGHTNING_DEBUG" in os.environ:
@@ -117,12 +117,12 @@ def _message(error: Exception) -> str | None:
     return str(error) or "out of memory"
 
 
-def _run(command: str, options: list[str]) -> None:
-    seeds, others = without(SEEDS, options) if command in SEEDED else (None, options)
+def _run(command: str, words: list[str]) -> None:
+    seeds, others = without(SEEDS, words) if command in SEEDED else (None, words)
+    options = find_configs(others, only=OPTIONS_OF_DATA.get(command))
     if seeds is not None and not any(word.startswith(("--print_config", "--help", "-h")) for word in options):
-        run_seeds(command, seeds, others)
+        run_seeds(command, seeds, others)  # each run finds its configurations itself
         return
-    options = others
     if command not in FUNCTIONS:
         GANCLI([command, *options])
         return

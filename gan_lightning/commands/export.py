@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -82,39 +82,42 @@ def sampler_of(gan: AdversarialModule) -> Sampler:
     return Sampler(gan) if gan.num_classes else UnconditionalSampler(gan)
 
 
-def export(ckpt_path: str, out: str = "generator.onnx", check: int | None = None, model: str | None = None) -> None:
+def export(
+    ckpt_path: str,
+    out: str | None = None,
+    check: int | None = None,
+    model: str | None = None,
+    format: Literal["onnx", "pt2", "safetensors"] | None = None,
+) -> None:
     """Write a generator to a file that other programs can run: the one that samples are drawn with.
 
     Args:
         ckpt_path: A checkpoint of a GAN, or the name of a generator that comes with the package.
-        out: Where it goes; an existing file is replaced. Its ending says what it is: .onnx, for any ONNX runtime, with
-            inputs "latents" and, of a conditional GAN, "labels" (of one that translates, "sources"), any number at a
-            time; .pt2, a program of torch.export, for PyTorch alone; .safetensors, its weights, which
-            gan_lightning.load reads, beside a .json that says what they are of.
+        out: Where it goes; an existing file is replaced. Its ending is that of the format. Default: generator.onnx, or
+            what the format says.
         check: How many inputs the export is compared on with PyTorch, at least 1; no pixel may differ by 1e-4. By
             default 1,000 latents, or 10 images.
         model: A class of your own, such as mypkg.MyGAN, which the checkpoint needs.
+        format: "onnx", for any ONNX runtime, with inputs "latents" and, of a conditional GAN, "labels" (of one that
+            translates, "sources"), any number at a time; "pt2", a program of torch.export, for PyTorch alone;
+            "safetensors", its weights, which gan_lightning.load reads, beside a .json that says what they are of.
+            Default: what the ending of out says.
 
     Raises:
         FileNotFoundError: If there is no checkpoint.
-        ValueError: If the checkpoint cannot be used, the format is unclear, a layer cannot be exported, or its images
-            differ.
+        ValueError: If the checkpoint cannot be used, the format is unclear, another description would be replaced, a
+            layer cannot be exported, or its images differ.
         ModuleNotFoundError: If ONNX and its runtime are missing, which .onnx needs.
     """
     check_counts(check=1 if check is None else check)
-    path = Path(out)
-    if path.suffix not in WRITERS:
-        raise ValueError(f"Cannot tell the format from '{out}': end it in {', '.join(WRITERS)}.")
-    if path.is_dir():
-        raise FileExistsError(f"'{out}' is a folder. Name a file.")
-    if path.suffix == ".onnx":
-        _onnxruntime()
+    path = Path(out or f"generator.{format or 'onnx'}")
+    ending = _ending(path, format)
     if model is not None:
         import_class(model)
     gan = gan_lightning.load(ckpt_path)
     with torch.no_grad(), warnings.catch_warnings(), finished(path) as part:
         warnings.simplefilter("ignore")  # of the exporters about their own inner parts
-        run = WRITERS[path.suffix](gan, part)
+        run = WRITERS[ending](gan, part)
         count = check or CHECKED[isinstance(gan, TranslationModule)]
         found = compare(gan, run, count)
         if not found.difference < TOLERANCE:
@@ -124,13 +127,33 @@ def export(ckpt_path: str, out: str = "generator.onnx", check: int | None = None
                 "that, for example."
             )
         part.replace(path)
-    if path.suffix == ".safetensors":
+    if ending == ".safetensors":
         write_bytes(json.dumps(_facts(gan), indent=1).encode() + b"\n", path.with_suffix(".json"))
     print(
         f"Wrote the generator of {type(gan).__name__} to {path} ({path.stat().st_size / 2**20:.1f} MiB). On {count} "
         f"inputs no pixel differs by more than {found.difference:.1g}. One image takes {found.milliseconds:.2f} ms, "
         f"in PyTorch {found.in_torch:.2f} ms."
     )
+
+
+def _ending(path: Path, asked: str | None) -> str:
+    """That of the path, in small letters; refuses at once what could not be written, or would replace another file."""
+    ending = path.suffix.lower()
+    if asked is not None and ending != f".{asked}":
+        raise ValueError(f"format is {asked}, but out is '{path}': end it in .{asked}, or choose another format.")
+    if ending not in WRITERS:
+        raise ValueError(f"Cannot tell the format from '{path}': end it in {', '.join(WRITERS)}.")
+    if path.is_dir():
+        raise FileExistsError(f"'{path}' is a folder. Name a file.")
+    described = path.with_suffix(".json")
+    if ending == ".safetensors" and described.exists() and not path.exists():
+        raise ValueError(
+            f"The description would replace '{described}', which there is without '{path}': choose another --out, or "
+            "remove it."
+        )
+    if ending == ".onnx":
+        _onnxruntime()
+    return ending
 
 
 def _to_onnx(gan: AdversarialModule, path: Path) -> Run:

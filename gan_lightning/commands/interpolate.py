@@ -18,6 +18,8 @@ from gan_lightning.walks import Curve, Space, walk
 
 CODECS = ("libx264", "mpeg4")
 """Of MP4 files, the better one first."""
+LARGEST_FPS = 50
+"""Of GIFs: their delays are in hundredths of a second, and players take a delay of one for ten."""
 
 
 def interpolate(
@@ -42,7 +44,7 @@ def interpolate(
         ckpt_path: A checkpoint of a GAN, or the name of a generator that comes with the package.
         out: Where it goes; an existing file is replaced. Its ending says what it is: .gif or .mp4, a film, or .png, a
             strip with a row for each image and a column for each step.
-        seeds: The points of the walk, with commas between.
+        seeds: The points of the walk, in [0, 2^63), with commas between.
         labels: For a conditional GAN: the class at each point, such as 3,8; seeds or labels are repeated where they are
             fewer. Default: each image keeps its class.
         num: How many images walk side by side, at least 1.
@@ -50,7 +52,7 @@ def interpolate(
         curve: "slerp", arcs, or "lerp", lines. Default: arcs between normal latents, otherwise lines.
         space: "z": between latents; "w": between styles, of StyleGAN2.
         truncation: Trades diversity for quality: see generate.
-        fps: Steps a second of a film, at least 1.
+        fps: Steps a second of a film, at least 1, of a .gif at most 50.
         scale: How many times as large each pixel of a film is, at least 1.
         loop: Whether a film goes back to its first point.
         model: A class of your own, such as mypkg.MyGAN, which the checkpoint needs.
@@ -64,10 +66,12 @@ def interpolate(
     check_counts(num=num, steps=steps, fps=fps, scale=scale)
     path = Path(out)
     ending = _ending(path)
+    if ending == ".gif" and fps > LARGEST_FPS:
+        raise ValueError(f"fps of a .gif must be at most {LARGEST_FPS}, got {fps}: lower it, or let out end in .mp4.")
+    points = _seeds(seeds), None if labels is None else parse_integers("labels", labels)
     if model is not None:
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))
-    points = parse_integers("seeds", seeds), None if labels is None else parse_integers("labels", labels)
     loop = loop and ending != ".png"
     frames = [to_uint8(images).cpu() for images in walk(gan, *points, num, steps, curve, space, truncation, loop)]
     if ending == ".png":
@@ -76,6 +80,13 @@ def interpolate(
         film = [tile(frame).repeat_interleave(scale, 1).repeat_interleave(scale, 2) for frame in frames]
         write_bytes((to_gif if ending == ".gif" else _mp4)(film, fps), path)
     print(f"Wrote {len(frames)} steps of {num} images of {type(gan).__name__} to {path}.")
+
+
+def _seeds(text: str) -> list[int]:
+    found = parse_integers("seeds", text)
+    if min(found) < 0:
+        raise ValueError(f"seeds must be integers in [0, 2^63), got '{text}'.")
+    return found
 
 
 def _ending(path: Path) -> str:

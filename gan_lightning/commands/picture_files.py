@@ -1,42 +1,45 @@
-"""Pictures of a user's, read as a GAN takes them."""
+"""Pictures of a user's, read as the data modules read them."""
 
+import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-"""Of pictures in a folder."""
+from datamodules.decode import Decoder, decode_all
+from datamodules.sources import SUFFIXES, FolderSource, is_image_name
 
 
 def find_pictures(place: Path) -> list[Path]:
-    """A picture, or those of a folder by name.
+    """A picture, or those of a folder by name; what is hidden is none.
 
     Raises:
         FileNotFoundError: If there is none.
     """
     if place.is_dir():
-        paths = sorted(path for path in place.iterdir() if path.suffix.lower() in ENDINGS)
+        paths = sorted(path for path in place.iterdir() if is_image_name(path.name) and not path.is_dir())
         if not paths:
-            raise FileNotFoundError(f"'{place}' holds no picture ({', '.join(sorted(ENDINGS))}).")
+            raise FileNotFoundError(f"'{place}' holds no picture ({', '.join(sorted(SUFFIXES))}).")
         return paths
-    if not place.is_file():
+    if not place.exists():
         raise FileNotFoundError(f"There is no picture, nor folder of pictures, at '{place}'.")
     return [place]
 
 
 def read_picture(path: Path, channels: int, height: int, width: int) -> Tensor:
-    """The centre of a picture, (C, H, W) uint8.
+    """The centre of a picture, (C, H, W) uint8, with the pixels that it has in a training.
 
     Raises:
+        OSError: If it cannot be read.
         ValueError: If it is damaged.
+
+    Warns:
+        UserWarning: If it has more than 8 bits, and uses less than 1/16 of their range.
     """
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"'{path}' is damaged, or no picture ({error}).") from error
-    array = np.asarray(ImageOps.fit(upright, (width, height), Image.Resampling.BICUBIC))
-    return torch.from_numpy(array.reshape(height, width, -1).copy()).permute(2, 0, 1)
+    decoder = Decoder((height, width), channels=channels)
+    ((pixels, remark),) = decode_all(FolderSource(path.parent), [path.name], decoder)
+    if pixels is None:
+        raise ValueError(f"'{path}' is damaged, or no picture: it {remark}.")
+    if remark:
+        warnings.warn(f"'{path}' {remark}.", stacklevel=2)
+    return torch.from_numpy(pixels)

@@ -23,6 +23,7 @@ def translate(
     to: Literal["target", "source"] = "target",
     model: str | None = None,
     device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """Translate pictures by Pix2Pix or CycleGAN.
 
@@ -33,20 +34,23 @@ def translate(
         to: "target": what the GAN has learnt to make; "source": back, by CycleGAN alone.
         model: A class of your own, such as mypkg.MyGAN, which the checkpoint needs.
         device: "auto", or what PyTorch calls it: cpu, cuda, cuda:1, mps.
+        overwrite: Whether the pictures of an earlier call may be replaced in a folder that is not empty.
 
     Raises:
         FileNotFoundError: If there is no checkpoint, or no picture.
+        FileExistsError: If the folder is not empty, or a file.
         TypeError: If the checkpoint is of another GAN.
         ValueError: If the checkpoint, a picture or the device cannot be used, or the GAN does not translate so.
     """
-    place, folder = Path(images), Path(out)
-    paths = find_pictures(place)
+    folder = Path(out)
+    paths = find_pictures(Path(images))
     if folder.resolve() in {path.resolve().parent for path in paths}:
         raise ValueError(f"out is '{out}', the folder of the pictures: choose another one.")
     if len({path.stem for path in paths}) < len(paths):
         raise ValueError(
             f"Pictures in '{images}' differ in endings alone, and would overwrite each other: rename them."
         )
+    _check_folder(folder, overwrite)
     if model is not None:
         import_class(model)
     gan = gan_lightning.load(ckpt_path).to(device_of(device))
@@ -61,3 +65,11 @@ def translate(
         for path, image in zip(batch, changed, strict=True):
             write_png(image[None], folder / f"{path.stem}.png")
     print(f"Wrote {len(paths)} translations to {folder}.")
+
+
+def _check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse what holds files of the user's, as generate does."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"'{folder}' is a file. Name a folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise FileExistsError(f"The folder '{folder}' is not empty. Choose another one, or add --overwrite true.")

@@ -16,7 +16,7 @@ from gan_lightning.game import Move, Terms
 from gan_lightning.losses import AdversarialLoss, LeastSquaresLoss
 from gan_lightning.networks import CycleGANGenerator, PatchDiscriminator, TwoWayDiscriminator, TwoWayGenerator
 from gan_lightning.parts import describe
-from gan_lightning.translation import TranslationModule
+from gan_lightning.translation import TranslationModule, check_floats
 
 
 class CycleGAN(TranslationModule):
@@ -86,10 +86,19 @@ class CycleGAN(TranslationModule):
         return terms
 
     def translate_back(self, targets: Tensor) -> Tensor:
-        """Translate targets (N, C, H, W) in [-1, 1] to sources, as :meth:`translate` does the other way."""
-        back, _ = self.translate(torch.cat([targets, targets], 1)).chunk(2, 1)
+        """Translate targets (N, C, H, W) in [-1, 1] to sources, as :meth:`translate` does the other way.
+
+        Raises:
+            ValueError: If they are not in [-1, 1].
+        """
+        check_floats(targets, "The targets")
+        return self.translation_back(targets)
+
+    def translation_back(self, targets: Tensor) -> Tensor:
+        """As :meth:`translate_back`, of images that need no check."""
+        back, _ = self.translation(torch.cat([targets, targets], 1)).chunk(2, 1)
         return back
 
     def beside(self, sources: Tensor, targets: Tensor) -> list[Tensor]:
         """What a grid shows after the translation: its translation back."""
-        return [self.translate_back(self.translate(sources))]
+        return [self.translation_back(self.translation(sources))]

@@ -53,6 +53,20 @@ class Pix2Pix(TranslationModule):
         super().__init__(generator, PatchDiscriminator(image_shape, width, halvings, norm), loss, **kwargs)
         self.pixel_weight = pixel_weight
 
+    def setup(self, stage: str) -> None:
+        """As the base's, on pairs alone; predictions need none.
+
+        Raises:
+            ValueError: If the data module has no pairs.
+        """
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if stage != "predict" and not getattr(data, "is_aligned", True):
+            raise ValueError(
+                f"{type(self).__name__} learns from pairs, but {type(data).__name__} has none: take "
+                "PairedImageDataModule (--config data/pairs), or CycleGAN (--config model/cyclegan), which needs none."
+            )
+        super().setup(stage)
+
     def generator_terms(self, move: Move) -> Terms:
         """The loss's, and ``pixels``, eq. 3."""
         pixels = (move.fake - move.real).abs().mean()
@@ -61,5 +75,5 @@ class Pix2Pix(TranslationModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log ``val/l1``, the mean absolute difference of translations and targets, both in [-1, 1]."""
         targets, sources = self.read(batch)
-        difference: Tensor = (self.translate(sources) - targets).abs().mean()
+        difference: Tensor = (self.translation(sources) - targets).abs().mean()
         self.log("val/l1", difference, sync_dist=True, batch_size=len(targets))

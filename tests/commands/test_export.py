@@ -117,7 +117,43 @@ def test_images_that_differ_are_refused_and_nothing_is_left(stored: Any, folder:
     assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize(("options", "message"), [({"out": "g.h5"}, "Cannot tell the format"), ({"check": 0}, "check")])
+def test_a_description_of_the_user_is_not_replaced_but_that_of_an_earlier_call(tiny_gan: Build, stored: Any) -> None:
+    Path("package.json").write_text("mine")
+    with pytest.raises(
+        ValueError, match=r"would replace 'package\.json', which there is without 'package\.safetensors'"
+    ):
+        export("no such checkpoint", "package.safetensors")
+    assert Path("package.json").read_text() == "mine"
+    checkpoint = stored(tiny_gan("DCGAN"))
+    for _ in range(2):
+        export(checkpoint, "g.safetensors", check=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ({"format": "pt2"}, "generator.pt2"),
+        ({"format": "pt2", "out": "g.pt2"}, "g.pt2"),
+        ({"out": "G.PT2"}, "G.PT2"),
+        ({"format": "safetensors", "out": "g.SafeTensors"}, "g.SafeTensors"),
+    ],
+)
+def test_the_format_is_that_which_is_named_or_that_of_the_ending(
+    tiny_gan: Build, stored: Any, options: dict[str, Any], written: str
+) -> None:
+    export(stored(tiny_gan("DCGAN")), check=2, **options)
+    assert Path(written).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": "g.h5"}, "Cannot tell the format"),
+        ({"check": 0}, "check"),
+        ({"out": "g.pt2", "format": "onnx"}, r"format is onnx, but out is 'g\.pt2': end it in \.onnx"),
+        ({"out": "g", "format": "safetensors"}, r"end it in \.safetensors"),
+    ],
+)
 def test_what_is_wrong_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         export("dcgan-mnist", **options)

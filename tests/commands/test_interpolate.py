@@ -54,7 +54,10 @@ def test_an_mp4_holds_all_steps() -> None:
     [
         ({"out": "walk.avi"}, "Cannot tell the format from 'walk.avi'"),
         ({"seeds": "a"}, "seeds must be integers"),
+        ({"seeds": "-1,2"}, r"seeds must be integers in \[0, 2\^63\), got '-1,2'"),
+        ({"seeds": "0,18446744073709551616"}, "seeds must be integers"),
         ({"labels": "1;2"}, "labels must be integers"),
+        ({"fps": 51}, "fps of a .gif must be at most 50, got 51"),
         ({"fps": 0}, "fps"),
         ({"scale": 0}, "scale"),
     ],
@@ -82,3 +85,8 @@ def test_absent_codecs_are_named(monkeypatch: pytest.MonkeyPatch, folder: Path) 
     with pytest.raises(ValueError, match=r"none of libx264, mpeg4.*\.gif"):
         interpolate(NAME, "walk.mp4", seeds="0,1", num=1, steps=1)
     assert not list(folder.iterdir())
+
+
+def test_a_gif_has_the_rate_that_is_asked_for() -> None:
+    interpolate(NAME, "walk.GIF", seeds="0,1", num=1, steps=2, fps=50)
+    assert Image.open("walk.GIF").info["duration"] == 20

@@ -66,6 +66,8 @@ def test_given_latents_are_not_truncated_without_a_word() -> None:
         ("empty", {}, FileNotFoundError, "holds no picture"),
         ("broken.png", {}, ValueError, "damaged"),
         ("broken.png", {"out": "x.jpg"}, ValueError, r"ends in \.png"),
+        ("broken.png", {"seed": -1}, ValueError, r"seed must be an integer in \[0, 2\^63\), got -1"),
+        ("broken.png", {"seed": 2**64}, ValueError, r"seed must be an integer in \[0, 2\^63\)"),
     ],
 )
 def test_what_is_wrong_is_named(images: str, options: Any, error: type[Exception], message: str, folder: Path) -> None:
@@ -92,3 +94,22 @@ def test_latents_that_do_not_fit_are_refused(array: Any, message: str) -> None:
         generate(NAME, latents="z.npy")
     with pytest.raises(FileNotFoundError, match="no file of latents"):
         generate(NAME, latents="none.npy")
+
+
+@pytest.mark.parametrize("images", ["keep.png", "./", "../{}/keep.png"])
+def test_a_picture_is_not_replaced_by_what_comes_nearest(images: str, folder: Path) -> None:
+    Image.new("L", (28, 28), 7).save("keep.png")
+    before = Path("keep.png").read_bytes()
+    with pytest.raises(ValueError, match=r"out is 'keep\.png', one of the pictures"):
+        project(NAME, images.format(folder.name), "keep.png", **QUICK)
+    assert Path("keep.png").read_bytes() == before
+
+
+def test_latents_of_the_user_are_not_replaced_but_those_of_an_earlier_call(folder: Path) -> None:
+    Image.new("L", (28, 28), 7).save("picture.png")
+    Path("photo.npy").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"would replace 'photo\.npy', which there is without 'photo\.png'"):
+        project(NAME, "picture.png", "photo.png", **QUICK)
+    assert Path("photo.npy").read_bytes() == b"mine"
+    for _ in range(2):
+        project(NAME, "picture.png", "other.png", starts=1, steps=1)

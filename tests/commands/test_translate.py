@@ -65,6 +65,10 @@ def test_a_run_draws_grids_and_its_checkpoint_translates(gan: str, data: str, fo
     translate(checkpoint, "sources", "out")
     translate(checkpoint, "sources/3.png", "one")
     assert len(list((folders / "out").glob("*.png"))) == 12
+    with pytest.raises(FileExistsError, match="The folder 'one' is not empty"):
+        translate(checkpoint, "sources/4.png", "one")
+    translate(checkpoint, "sources/4.png", "one", overwrite=True)
+    assert len(list((folders / "one").iterdir())) == 2
     one, again = (np.asarray(Image.open(folders / where / "3.png")) for where in ("one", "out"))
     assert one.shape == (SIDE, SIDE, 3)
     assert np.abs(one.astype(int) - again).max() <= 1
@@ -125,6 +129,12 @@ def test_what_cannot_be_done_is_explained(folders: Path) -> None:
         translate("dcgan-mnist", "nowhere", "out")
     with pytest.raises(ValueError, match="the folder of the pictures"):
         translate("dcgan-mnist", "sources", "sources")
+    (folders / "mine").mkdir()
+    (folders / "mine" / "3.png").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match=r"The folder 'mine' is not empty.*, or add --overwrite"):
+        translate("no such checkpoint", "sources", "mine")
+    with pytest.raises(FileExistsError, match="is a file"):
+        translate("no such checkpoint", "sources", "mine/3.png")
     Image.open("sources/3.png").save("sources/3.jpg")
     with pytest.raises(ValueError, match="would overwrite each other"):
         translate("dcgan-mnist", "sources", "out")

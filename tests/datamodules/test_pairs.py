@@ -134,6 +134,80 @@ def test_partners_that_are_missing_are_named(tmp_path: Path) -> None:
         PairedImageDataModule(sources, targets, **SMALL)
 
 
+@pytest.mark.parametrize("size", [(2 * SIDE, SIDE), (SIDE, 3 * SIDE)])
+@pytest.mark.parametrize("folder", ["a", "b"])
+def test_a_pair_of_different_proportions_is_named(size: tuple[int, int], folder: str, tmp_path: Path) -> None:
+    data = two_folders(tmp_path)
+    Image.new("RGB", size).save(tmp_path / folder / "007.png")
+    data = PairedImageDataModule(str(tmp_path / "a"), str(tmp_path / "b"), **SMALL)
+    sizes = [f"{SIDE} x {SIDE}", f"{size[0]} x {size[1]}"]
+    ours, theirs = reversed(sizes) if folder == "b" else sizes
+    with pytest.raises(
+        ValueError, match=rf"b/007\.png .* {ours} pixels, .*a/007\.png is one of {theirs}: .*Cut or pad"
+    ):
+        data.prepare_data()
+
+
+def test_pairs_are_checked_where_each_side_was_decoded_before(tmp_path: Path) -> None:
+    Image.new("RGB", (2 * SIDE, SIDE)).save(Path(write(tmp_path / "a", 20, 10)) / "007.png")
+    sides = str(tmp_path / "a"), write(tmp_path / "b", 20, 110)
+    UnpairedImageDataModule(*sides, **SMALL).prepare_data()
+    with pytest.raises(ValueError, match="differ in proportions"):
+        PairedImageDataModule(*sides, **SMALL).prepare_data()
+
+
+def test_pairs_of_the_same_proportions_may_differ_in_size_and_be_turned(tmp_path: Path) -> None:
+    write(tmp_path / "a", 20, 10), write(tmp_path / "b", 20, 110)
+    Image.new("RGB", (64, 43)).save(tmp_path / "a" / "007.png")
+    lying = Image.new("RGB", (85, 128))
+    lying.getexif()[0x0112] = 6
+    lying.save(tmp_path / "b" / "007.png", exif=lying.getexif())
+    PairedImageDataModule(str(tmp_path / "a"), str(tmp_path / "b"), **SMALL).prepare_data()
+
+
+@pytest.mark.parametrize("folder", ["a", "b"])
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_pairs_that_cannot_be_used_are_skipped_together(folder: str, is_empty: bool, tmp_path: Path) -> None:
+    data = two_folders(tmp_path)
+    path = tmp_path / folder / "007.png"
+    if is_empty:
+        path.write_bytes(b"")
+    else:  # the header is whole
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(path)
+        path.write_bytes(path.read_bytes()[:-60])
+    Image.new("RGB", (2 * SIDE, SIDE)).save(tmp_path / "a" / "009.png")
+    places = str(tmp_path / "a"), str(tmp_path / "b")
+    with pytest.raises(ValueError, match=r"--data\.on_error skip"):
+        PairedImageDataModule(*places, **SMALL).prepare_data()
+    data = PairedImageDataModule(*places, **SMALL, on_error="skip")
+    with pytest.warns(UserWarning, match="Skipped 2 of 40 images"):
+        data.prepare_data()
+    found = []
+    for split in ("train", "val", "test"):
+        pairs = data.dataset(split)  # type: ignore[arg-type]
+        targets, sources = pairs[[*range(len(pairs))]]
+        assert torch.equal(targets[:, 0], sources[:, 0])  # the number
+        found += targets[:, 0, 0, 0].tolist()
+    assert sorted(found) == [number for number in range(40) if number not in (7, 9)]
+
+
+def test_damaged_images_of_a_domain_can_be_skipped(tmp_path: Path) -> None:
+    sides = write(tmp_path / "a", 20, 10), write(tmp_path / "b", 20, 110)
+    (tmp_path / "b" / "003.png").write_bytes(b"nothing")
+    data = UnpairedImageDataModule(*sides, **SMALL, on_error="skip")
+    with pytest.warns(UserWarning, match="Skipped 1 of 20 images"):
+        data.prepare_data()
+
+
+def test_an_image_too_narrow_for_halves_is_named(tmp_path: Path) -> None:
+    write_halves(tmp_path / "ab", 20)
+    Image.new("RGB", (1, SIDE)).save(tmp_path / "ab" / "007.png")
+    with pytest.raises(ValueError, match=rf"007\.png .* 1 x {SIDE} pixels, but must be 2 wide"):
+        PairedImageDataModule(str(tmp_path / "ab"), **SMALL).prepare_data()
+    Image.new("RGB", (2 * SIDE + 1, SIDE)).save(tmp_path / "ab" / "007.png")
+    PairedImageDataModule(str(tmp_path / "ab"), **SMALL).prepare_data()
+
+
 def test_a_check_looks_at_both_sides(tmp_path: Path) -> None:
     data = two_folders(tmp_path)
     (tmp_path / "b" / "003.png").write_bytes(b"nothing")

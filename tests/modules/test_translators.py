@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 import gan_lightning
 from datamodules.base import Split
@@ -15,7 +16,7 @@ from datamodules.pairs import PairDataset, TranslationDataModule
 from datamodules.pixels import PixelDataset
 from gan_lightning import CycleGAN, Pix2Pix
 from gan_lightning.engine.strategies import GANDDPStrategy
-from gan_lightning.images import to_uint8
+from gan_lightning.images import to_float, to_uint8
 from gan_lightning.stabilizers import R1
 from gan_lightning.translation import TranslationModule
 
@@ -229,6 +230,46 @@ def test_pairs_are_learnt(trainer: BuildTrainer) -> None:
 def test_a_batch_without_sources_is_explained(trainer: BuildTrainer, tiny_data: Any) -> None:
     with pytest.raises(TypeError, match=r"batches \(targets, sources\)"):
         trainer(max_steps=1).fit(Pix2Pix(image_shape=(1, 24, 24), width=2), tiny_data)
+
+
+def loader(targets: Tensor, sources: Tensor) -> DataLoader[tuple[Tensor, ...]]:
+    return DataLoader(TensorDataset(targets, sources), batch_size=4)
+
+
+@every_translator
+@pytest.mark.parametrize("wrong", [255.0, float("nan")])
+def test_sources_out_of_range_are_refused(name: str, wrong: float, trainer: BuildTrainer) -> None:
+    targets, sources = batch_of()
+    with pytest.raises(ValueError, match=r"The sources must be in \[-1, 1\]"):
+        trainer(max_steps=1).fit(build(name), loader(targets, (sources + 1) / 2 * wrong))
+    with pytest.raises(ValueError, match=r"The sources must be in \[-1, 1\]"):
+        build(name).translate((sources + 1) / 2 * wrong)
+
+
+@every_translator
+def test_sources_above_zero_are_doubted(name: str, trainer: BuildTrainer) -> None:
+    targets, sources = batch_of()
+    with pytest.warns(UserWarning, match="The sources of the first batch hold nothing below 0"):
+        trainer(max_steps=1).fit(build(name), loader(targets, (sources + 1) / 2))
+
+
+def test_targets_to_be_translated_back_are_checked() -> None:
+    targets, _ = batch_of()
+    gan: Any = build("CycleGAN")
+    with pytest.raises(ValueError, match="The targets must be in"):
+        gan.translate_back(targets * 100)
+    assert torch.equal(gan.translate_back(to_uint8(targets)), gan.translate_back(to_float(to_uint8(targets))))
+
+
+def test_pix2pix_refuses_data_without_pairs(trainer: BuildTrainer) -> None:
+    data = Squares()
+    data.is_aligned = False
+    with pytest.raises(
+        ValueError, match=r"Pix2Pix learns from pairs, but Squares .* PairedImageDataModule .* CycleGAN"
+    ):
+        trainer(max_steps=1).fit(build("Pix2Pix"), data)
+    assert trainer().predict(build("Pix2Pix"), data)
+    trainer(max_steps=1).fit(build("CycleGAN"), data)
 
 
 def test_labels_that_are_no_images_are_refused() -> None:
