@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.fabric.utilities.logger import _flatten_dict
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
@@ -31,7 +30,8 @@ def adapt_logger(logger: Namespace, run_directory: Path) -> None:
     """Let a configured logger write into the run directory.
 
     W&B names a run after its directory and finds it by that name when it is resumed, unless ``name``, or ``version`` or
-    ``id``, are given. TensorBoard writes next to ``metrics.csv``, unless a name or a version is given.
+    ``id``, are given; it gets no command line that has secrets. TensorBoard writes next to ``metrics.csv``, unless a
+    name or a version is given.
 
     Args:
         logger: ``class_path`` and ``init_args``, changed in place.
@@ -61,6 +61,8 @@ def _adapt_wandb(logger: Namespace, kind: type, name: str) -> None:
     options.name = options.get("name") or name
     if not (options.get("version") or options.get("id")):
         options.id = RESERVED.sub("-", name)[:LONGEST_ID]
+    if masked_words(sys.argv) != sys.argv and not options.get("settings"):
+        options.settings = {"x_disable_meta": True}  # of which the command is a part
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         _check_login({**options.as_dict(), **(logger.get("dict_kwargs") or {})})
     if kind is WandbLogger:
@@ -69,26 +71,6 @@ def _adapt_wandb(logger: Namespace, kind: type, name: str) -> None:
 
 class RunWandb(WandbLogger):
     """W&B whose ``log_model`` keeps checkpoints as versions of one artifact, by the aliases "best" and "latest"."""
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """W&B's run, whose copy of the command line has no secrets.
-
-        Raises:
-            ConnectionError: W&B cannot be reached, or refuses.
-        """
-        words = sys.argv
-        sys.argv = masked_words(words)
-        try:
-            return super().experiment
-        except import_module("wandb").errors.CommError as error:
-            raise ConnectionError(
-                f"Weights & Biases cannot be reached, or refuses ({error}). Check network and key; WANDB_MODE=offline "
-                "logs without either, and `wandb sync` sends it later."
-            ) from error
-        finally:
-            sys.argv = words
 
     def _scan_and_log_checkpoints(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Send a checkpoint, unless it was sent; Lightning's calls the last one the best, too."""

@@ -112,16 +112,10 @@ def test_wandb_gets_no_secrets_of_the_command_line(wandb: Any, tmp_path: Path, m
     monkeypatch.setattr(sys, "argv", ["gan-lightning", "fit", "--data.api_token=s3cret", "--data.width=77"])
     logger = configured(WandbLogger, project="p")
     adapt_logger(logger, tmp_path / "run")
-    seen, init = [], wandb.init
-
-    def noting(*args: Any, **options: Any) -> Any:
-        seen.append(wandb.Settings()._args)  # what it sends
-        return init(*args, **options)
-
-    monkeypatch.setattr(wandb, "init", noting)
+    assert logger.init_args.settings == {"x_disable_meta": True}
     built(logger).experiment.finish()
-    assert seen == [["fit", "--data.api_token=***", "--data.width=77"]]
-    assert sys.argv[2] == "--data.api_token=s3cret"
+    wandb.teardown()  # all is written then
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
     assert b"s3cret" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
