@@ -78,6 +78,27 @@ def test_a_port_that_is_taken_is_told() -> None:
             app(port=port, open_browser=False, device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ({"port": 70_000}, ValueError, "port must be from 1 to 65535, got 70000"),
+        ({"port": 0}, ValueError, "port must be from 1 to 65535, got 0"),
+        ({"host": "no such host"}, OSError, "There is no host 'no such host' here"),
+    ],
+)
+def test_where_no_page_can_be_served_is_told_before_anything_is_loaded(
+    place: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        app("nothing", open_browser=False, **place)
+
+
+def test_an_emptied_seed_is_0(tmp_path: Path) -> None:
+    studio = Studio({"one": str(pretrained()["dcgan-mnist"])}, tmp_path, "cpu")
+    drawn = [Path(studio.grid("one", IN_TURN, seed, 4, 0)).read_bytes() for seed in (None, 0)]
+    assert drawn[0] == drawn[1]
+
+
 def test_without_gradio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(ModuleNotFoundError, match=r"gan-lightning\[app\]"):
